@@ -1,0 +1,89 @@
+"""Commands to the child processes, in the imperative. A command is self-contained.
+
+Weights are named by a lineage, never held by a process, so that a killed process loses nothing.
+"""
+
+import msgspec
+
+from sessions.edits import Edit
+from sessions.events import JobKind
+from sessions.recipe import Recipe
+
+
+class Lineage(msgspec.Struct, frozen=True):
+    """Weights as a stored checkpoint and the edits made on it since."""
+
+    checkpoint: str
+    """Sha256 name in the session's checkpoint folder."""
+    edits: tuple[Edit, ...] = ()
+
+
+class Command(msgspec.Struct, frozen=True, tag_field="kind", kw_only=True):
+    """Base of every command."""
+
+
+class OpenModel(Command, frozen=True, tag="open-model", kw_only=True):
+    """Read a model file and describe it."""
+
+    path: str
+    folder: str
+    """The session folder, for the copy of the weights."""
+    input_size: int | None = None
+
+
+class ApplyEdit(Command, frozen=True, tag="apply-edit", kw_only=True):
+    """Carry the weights of a variant over an edit and check the result."""
+
+    folder: str
+    variant: int
+    parent: int
+    lineage: Lineage
+    """Of the parent."""
+    edit: Edit
+    is_preparation: bool = False
+
+
+class SaveModel(Command, frozen=True, tag="save-model", kw_only=True):
+    """Write a variant to a file."""
+
+    folder: str
+    variant: int
+    lineage: Lineage
+    path: str
+
+
+class OpenData(Command, frozen=True, tag="open-data", kw_only=True):
+    """List, decode and cache data at a size."""
+
+    source: str
+    size: int
+    channels: int
+    seed: int
+
+
+class RunJob(Command, frozen=True, tag="run-job", kw_only=True):
+    """Run one job to its end; goes on from the job's stored state where there is one."""
+
+    folder: str
+    job: int
+    job_kind: JobKind
+    lineage: Lineage
+    recipe: Recipe
+    data: str
+    seed: int
+    """Of the split of the data."""
+    device: str = "auto"
+
+
+class StopJob(Command, frozen=True, tag="stop-job", kw_only=True):
+    """End the running job after this batch and keep what it has."""
+
+    job: int | None = None
+    """Which job; None for any."""
+
+
+class EvaluateNow(Command, frozen=True, tag="evaluate-now", kw_only=True):
+    """Evaluate the running job's weights after this batch."""
+
+
+AnyCommand = OpenModel | ApplyEdit | SaveModel | OpenData | RunJob | StopJob | EvaluateNow

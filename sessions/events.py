@@ -1,0 +1,318 @@
+"""One frozen type per fact, in the past tense. Whatever happens in a session is one of these.
+
+`is_durable` facts are on disk (fsync) before anything shows them; `is_logged` is false for
+facts that only bridge the time until an answer comes.
+"""
+
+from typing import ClassVar, Literal
+
+import msgspec
+
+from sessions.edits import Edit
+from sessions.network import Network
+from sessions.recipe import Recipe
+from sessions.score import Rule
+
+JobKind = Literal["evaluate", "recover", "fine-tune"]
+
+
+class LayerStats(msgspec.Struct, frozen=True):
+    """Statistics of one weight tensor."""
+
+    count: int
+    mean: float
+    std: float
+    near_zero: float
+    """Share of values whose size is at most 1 % of the largest."""
+    low: float
+    """Smallest value: left edge of the histogram."""
+    high: float
+    """Largest value: right edge of the histogram."""
+    histogram: tuple[int, ...]
+    """Values per bin, bins of equal width from low to high."""
+
+
+class ClassScore(msgspec.Struct, frozen=True):
+    """One class in an evaluation; ratios are 0..1."""
+
+    name: str
+    f1: float
+    precision: float
+    recall: float
+    support: int
+    """Images of this class."""
+
+
+class Evaluation(msgspec.Struct, frozen=True, kw_only=True):
+    """What a network reached on one split."""
+
+    split: str
+    images: int
+    f1: float
+    """Macro F1, 0..1."""
+    accuracy: float
+    classes: tuple[ClassScore, ...]
+
+
+class Skipped(msgspec.Struct, frozen=True):
+    """A file that was left out of the data."""
+
+    path: str
+    reason: str
+
+
+class Event(msgspec.Struct, frozen=True, tag_field="kind", kw_only=True):
+    """Base of every fact."""
+
+    is_durable: ClassVar[bool] = True
+    is_logged: ClassVar[bool] = True
+
+
+class ModelOpened(Event, frozen=True, tag="model-opened", kw_only=True):
+    """The engine read a model file; it is variant 0."""
+
+    source: str
+    sha256: str
+    """Of the model file."""
+    checkpoint: str
+    """Sha256 name of the session's own copy of the weights."""
+    network: Network
+    weights_sha256: str
+    stats: dict[str, LayerStats]
+    macs: int
+    ptflops_macs: int
+    """The contest count, taken by ptflops on the built module."""
+    notes: tuple[str, ...] = ()
+    seconds: float = 0.0
+
+
+class DataOpened(Event, frozen=True, tag="data-opened", kw_only=True):
+    """The trainer listed, decoded and cached the data."""
+
+    source: str
+    fingerprint: str
+    """Sha256 over names and contents of the used images."""
+    classes: tuple[str, ...]
+    train_images: int
+    val_images: int
+    size: int
+    """Edge of the cached images in pixels."""
+    skipped: tuple[Skipped, ...] = ()
+    """At most 20 of the files that were left out."""
+    skipped_count: int = 0
+    seconds: float = 0.0
+
+
+class DataFailed(Event, frozen=True, tag="data-failed", kw_only=True):
+    """The data could not be opened."""
+
+    source: str
+    reason: str
+
+
+class DataProgressed(Event, frozen=True, tag="data-progressed", kw_only=True):
+    """Images decoded so far."""
+
+    is_durable = False
+    is_logged = False
+    done: int
+    total: int
+
+
+class EditRequested(Event, frozen=True, tag="edit-requested", kw_only=True):
+    """An edit was sent to the engine; shown at once, logged once it is answered."""
+
+    is_durable = False
+    is_logged = False
+    variant: int
+    parent: int
+    edit: Edit
+
+
+class Edited(Event, frozen=True, tag="edited", kw_only=True):
+    """The engine carried the weights over an edit and checked the result."""
+
+    variant: int
+    parent: int
+    edit: Edit
+    macs: int
+    weights_sha256: str
+    exact: bool
+    """Whether the result equals the masked parent."""
+    max_error: float | None = None
+    """Largest difference of a logit to the masked parent on random inputs, where compared."""
+    lost: tuple[str, ...] = ()
+    """What could not be kept, in words."""
+    stats: dict[str, LayerStats] = {}
+    """Of the layers whose weights changed."""
+    is_preparation: bool = False
+    """Made on opening to fit the data, before the user's first step."""
+    seconds: float = 0.0
+
+
+class EditRejected(Event, frozen=True, tag="edit-rejected", kw_only=True):
+    """The engine refused an edit; nothing has changed."""
+
+    variant: int
+    parent: int
+    edit: Edit
+    reason: str
+
+
+class VariantSelected(Event, frozen=True, tag="variant-selected", kw_only=True):
+    """Undo, redo or a jump made another variant the current one."""
+
+    variant: int
+
+
+class JobQueued(Event, frozen=True, tag="job-queued", kw_only=True):
+    """A job was asked for; it starts when the one before it ends."""
+
+    job: int
+    job_kind: JobKind
+    variant: int
+    """The variant whose network and weights the job starts from."""
+    result: int | None = None
+    """Number that the job's resulting variant will have."""
+    recipe: Recipe = Recipe()
+    is_automatic: bool = False
+
+
+class JobStarted(Event, frozen=True, tag="job-started", kw_only=True):
+    """The trainer began, or went on from a stored step."""
+
+    job: int
+    device: str
+    steps: int
+    """Batches in the whole job."""
+    from_step: int = 0
+
+
+class JobProgressed(Event, frozen=True, tag="job-progressed", kw_only=True):
+    """A few times a second while a job runs."""
+
+    is_durable = False
+    job: int
+    phase: str
+    step: int
+    steps: int
+    epoch: float = 0.0
+    """Epochs done, with the fraction of the running one."""
+    loss: float | None = None
+    """Mean training loss since the last progress."""
+    images_per_s: float = 0.0
+    left_s: float | None = None
+
+
+class CheckpointWritten(Event, frozen=True, tag="checkpoint-written", kw_only=True):
+    """The job's state is on disk; a stopped or killed job resumes from here."""
+
+    job: int
+    step: int
+    epoch: float
+
+
+class Evaluated(Event, frozen=True, tag="evaluated", kw_only=True):
+    """An evaluation ended."""
+
+    job: int
+    evaluation: Evaluation
+    epoch: float | None = None
+    """Epochs trained where the weights were those of a running job; None: the variant's own."""
+
+
+class JobFinished(Event, frozen=True, tag="job-finished", kw_only=True):
+    """A job ended, or was stopped with its result kept."""
+
+    job: int
+    is_stopped: bool = False
+    checkpoint: str | None = None
+    """Of the resulting variant; None where weights did not change."""
+    weights_sha256: str = ""
+    stats: dict[str, LayerStats] = {}
+    evaluation: Evaluation | None = None
+    seconds: float = 0.0
+
+
+class JobFailed(Event, frozen=True, tag="job-failed", kw_only=True):
+    """A job ended without a result."""
+
+    job: int
+    reason: str
+
+
+class JobCancelled(Event, frozen=True, tag="job-cancelled", kw_only=True):
+    """A job was taken from the queue before it started, or given up by the user."""
+
+    job: int
+
+
+class ModelSaved(Event, frozen=True, tag="model-saved", kw_only=True):
+    """A variant was written to a file of the user's."""
+
+    variant: int
+    path: str
+    sha256: str
+    bytes: int
+    macs: int
+    ptflops_macs: int
+    renamed: dict[str, str] = {}
+    """Units whose name changed because units before them are off, new name by old."""
+
+
+class CommandFailed(Event, frozen=True, tag="command-failed", kw_only=True):
+    """A child process could not carry out a command; the session goes on."""
+
+    is_durable = False
+    command: str
+    reason: str
+
+
+class ProcessExited(Event, frozen=True, tag="process-exited", kw_only=True):
+    """A child process ended without being asked to."""
+
+    process: str
+    code: int
+    reason: str = ""
+
+
+class RuleChosen(Event, frozen=True, tag="rule-chosen", kw_only=True):
+    """The score rule was set."""
+
+    rule: Rule
+
+
+class SessionResumed(Event, frozen=True, tag="session-resumed", kw_only=True):
+    """The session was opened again after it had been closed or cut off."""
+
+
+AnyEvent = (
+    ModelOpened
+    | DataOpened
+    | DataFailed
+    | DataProgressed
+    | EditRequested
+    | Edited
+    | EditRejected
+    | VariantSelected
+    | JobQueued
+    | JobStarted
+    | JobProgressed
+    | CheckpointWritten
+    | Evaluated
+    | JobFinished
+    | JobFailed
+    | JobCancelled
+    | ModelSaved
+    | CommandFailed
+    | ProcessExited
+    | RuleChosen
+    | SessionResumed
+)
+
+
+class Unknown(msgspec.Struct, frozen=True):
+    """An event of a kind this version does not know; kept as it was written."""
+
+    kind: str
+    raw: bytes

@@ -1,0 +1,277 @@
+"""Commands on model files: inspect, edit, new."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from sessions import edits, macs
+from sessions.network import Network
+from sessions.events import LayerStats
+from sessions.stats import unit_std
+from workbench.cli.output import Json, console, print_json, quiet_stdout, table
+from workbench.errors import UserError
+
+if TYPE_CHECKING:
+    from workbench.surgery.build import State
+    from workbench.surgery.carry import Carried
+
+ModelPath = Annotated[
+    Path, typer.Argument(metavar="MODEL", help="A checkpoint: .pt, .pth or .safetensors.")
+]
+InputSize = Annotated[
+    int | None, typer.Option(help="Input edge in pixels; the file's or the family's own if left out.")
+]
+
+
+def inspect(
+    model: ModelPath,
+    input_size: InputSize = None,
+    convention: Annotated[
+        str, typer.Option(help=f"MACs convention: {', '.join(macs.CONVENTIONS)}.")
+    ] = macs.CONTEST,
+    as_json: Json = False,
+) -> None:
+    """Show a model as a table: shape, groups, parameters, MACs, weight std."""
+    if convention not in macs.CONVENTIONS:
+        raise UserError(f"no convention {convention!r}: use {', '.join(macs.CONVENTIONS)}")
+    with quiet_stdout():
+        from workbench.surgery import files, stats
+
+        opened = files.read_model(model, input_size)
+        found = stats.layer_stats(opened.network, opened.state)
+        confirmed = stats.ptflops_macs(opened.network)
+    network = opened.network
+    if as_json:
+        print_json(
+            {
+                "file": str(model),
+                "sha256": opened.sha256,
+                "notes": opened.notes,
+                "family": network.family,
+                "input_size": network.input_size,
+                "classes": network.classes,
+                "units": network.units_per_stage,
+                "params": network.total_parameters(),
+                "macs": macs.count_all(network),
+                "ptflops_macs": confirmed,
+                "convention": convention,
+                "stages": _stage_rows(network, found, convention),
+                "layers": _layer_rows(network, found, convention),
+            }
+        )
+        return
+    _print_tree(network, found, convention)
+    out = console()
+    for note in opened.notes:
+        out.print(f"note: {note}")
+    agreed = "agrees" if confirmed == macs.count(network) else f"counts {confirmed:,}"
+    out.print(f"ptflops on the built module {agreed} (contest convention)")
+
+
+def edit(
+    model: ModelPath,
+    out: Annotated[Path, typer.Argument(metavar="OUT", help=".pt, .pth or .safetensors.")],
+    changes: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="EDIT...", help="off:stage1.unit3 on:... head:conv head:linear classes:9 input:80"
+        ),
+    ],
+    seed: Annotated[int, typer.Option(help="For the weights of a new classifier.")] = 0,
+    as_json: Json = False,
+) -> None:
+    """Edit a model file; what stays keeps its weights exactly."""
+    parsed = [_seeded(edits.parse(change), seed) for change in changes]
+    with quiet_stdout():
+        from workbench.surgery import files, stats
+
+        opened = files.read_model(model)
+        network, state, reports = apply_edits(opened.network, opened.state, parsed)
+        saved = files.save(out, network, state)
+        confirmed = stats.ptflops_macs(saved.network)
+    before, after = macs.count(opened.network), macs.count(network)
+    if as_json:
+        print_json(
+            {
+                "out": str(out),
+                "sha256": saved.sha256,
+                "bytes": saved.bytes,
+                "units": network.units_per_stage,
+                "input_size": network.input_size,
+                "classes": network.classes,
+                "macs_before": before,
+                "macs_after": after,
+                "ptflops_macs": confirmed,
+                "params_before": opened.network.total_parameters(),
+                "params_after": network.total_parameters(),
+                "exact": all(report["exact"] for report in reports),
+                "edits": reports,
+                "renamed": saved.renamed,
+            }
+        )
+        return
+    rows = table("edit", "MACs", "change", "kept")
+    rows.add_row("opened", f"{before:,}", "", "")
+    last = before
+    for report in reports:
+        kept = "exact" if report["exact"] else f"lost: {', '.join(report['lost'])}"
+        rows.add_row(report["edit"], f"{report['macs']:,}", f"{report['macs'] - last:+,}", kept)
+        last = report["macs"]
+    screen = console()
+    screen.print(rows)
+    screen.print(f"saved {out} ({saved.bytes:,} bytes); ptflops counts {confirmed:,} MACs")
+    for old, new in saved.renamed.items():
+        screen.print(f"{old} is {new} in the file")
+
+
+def apply_edits(
+    network: Network, state: "State", parsed: list[edits.Edit]
+) -> tuple[Network, "State", list[dict[str, Any]]]:
+    """Carry weights over edits one by one, each checked against its masked original.
+
+    Raises:
+        EditError: an edit is not legal, or its result differs from the masked original.
+    """
+    from workbench.surgery.carry import carry, checked_error
+
+    reports: list[dict[str, Any]] = []
+    for change in parsed:
+        carried: Carried = carry(network, state, change)
+        error = checked_error(network, state, carried, change)
+        network, state = carried.network, carried.state
+        reports.append(
+            {
+                "edit": edits.text(change),
+                "macs": macs.count(network),
+                "exact": carried.exact,
+                "lost": carried.lost,
+                "max_error": error,
+            }
+        )
+    return network, state, reports
+
+
+def new(
+    out: Annotated[Path, typer.Argument(metavar="OUT", help=".pt, .pth or .safetensors.")],
+    groups: Annotated[int, typer.Option(help="Groups of the 1x1 convs: 1, 2, 3, 4 or 8.")] = 3,
+    width: Annotated[float, typer.Option(help="Width factor.")] = 0.25,
+    units: Annotated[str, typer.Option(help="Units of the three stages.")] = "4,8,4",
+    classes: Annotated[int, typer.Option(help="Number of classes.")] = 10,
+    input_size: Annotated[int, typer.Option(help="Input edge in pixels.")] = 224,
+    seed: Annotated[int, typer.Option(help="For the weights.")] = 0,
+    as_json: Json = False,
+) -> None:
+    """Write a new, untrained ShuffleNet v1."""
+    try:
+        counts = [int(part) for part in units.split(",")]
+    except ValueError:
+        raise UserError(f"--units takes three numbers like 4,8,4, not {units!r}") from None
+    with quiet_stdout():
+        import torch
+
+        from workbench.surgery import build, files
+        from workbench.surgery.families import shufflenet
+
+        network = shufflenet.fresh(groups, width, counts, classes)
+        network = edits.apply(network, edits.InputSize(input_size))
+        torch.manual_seed(seed)
+        saved = files.save(out, network, build.build(network).state_dict())
+    report = {"out": str(out), "macs": macs.count(network), "params": network.total_parameters()}
+    if as_json:
+        print_json({**report, "sha256": saved.sha256, "units": network.units_per_stage})
+    else:
+        print(f"saved {out}: {report['macs']:,} MACs, {report['params']:,} parameters")
+
+
+def _seeded(edit: edits.Edit, seed: int) -> edits.Edit:
+    return edits.Classes(edit.count, seed) if isinstance(edit, edits.Classes) else edit
+
+
+def _stage_rows(
+    network: Network, found: dict[str, LayerStats], convention: str
+) -> list[dict[str, Any]]:
+    counts = macs.count_layers(network, convention)
+    return [
+        {
+            "path": stage.path,
+            "units": sum(unit.is_on for unit in stage.units),
+            "width": network.width(stage.units[-1].out_axis),
+            "macs": sum(counts[x.path] for unit in stage.units for x in unit.layers()),
+            "params": sum(network.parameters(x) for unit in stage.units for x in unit.layers()),
+            "unit_std": {unit.path: unit_std(unit, found) for unit in stage.units},
+        }
+        for stage in network.stages
+    ]
+
+
+def _layer_rows(
+    network: Network, found: dict[str, LayerStats], convention: str
+) -> list[dict[str, Any]]:
+    counts = macs.count_layers(network, convention)
+    rows = []
+    for unit, layer in network.layers():
+        stats = found.get(layer.path)
+        rows.append(
+            {
+                "path": layer.path,
+                "unit": unit.path,
+                "kind": layer.kind,
+                "shape": network.weight_shape(layer),
+                "groups": network.groups(layer),
+                "in_size": layer.in_size,
+                "out_size": layer.out_size,
+                "params": network.parameters(layer),
+                "macs": counts[layer.path],
+                "std": None if stats is None else stats.std,
+                "mean": None if stats is None else stats.mean,
+                "near_zero": None if stats is None else stats.near_zero,
+            }
+        )
+    return rows
+
+
+def _print_tree(network: Network, found: dict[str, LayerStats], convention: str) -> None:
+    counts = macs.count_layers(network, convention)
+    total = macs.count(network, convention)
+    units = "-".join(map(str, network.units_per_stage))
+    rows = table(
+        "layer", "shape", "groups", "out", "params", "MACs", "share", "std",
+        title=f"{network.family} {units}, input {network.input_size}, {network.classes} classes",
+    )  # fmt: skip
+    for stage in network.stages:
+        for unit in stage.units:
+            layers = list(unit.layers())
+            inside = sum(counts[layer.path] for layer in layers)
+            std = unit_std(unit, found)
+            rows.add_row(
+                f"[bold]{unit.path}[/bold]", "", "", "",
+                f"{sum(map(network.parameters, layers)):,}", f"{inside:,}",
+                f"{inside / total:.1%}", "" if std is None else f"{std:.3f}",
+            )  # fmt: skip
+            for layer in layers:
+                stats = found.get(layer.path)
+                shape = "x".join(map(str, network.weight_shape(layer)))
+                grouped = layer.kind in ("conv", "depthwise", "shuffle")
+                rows.add_row(
+                    f"  {layer.name}", shape or layer.kind,
+                    str(network.groups(layer)) if grouped else "",
+                    str(layer.out_size), f"{network.parameters(layer):,}" if shape else "",
+                    f"{counts[layer.path]:,}" if counts[layer.path] else "", "",
+                    f"{stats.std:.3f}" if stats else "",
+                )  # fmt: skip
+    screen = console()
+    screen.print(rows)
+    screen.print(
+        f"total {total:,} MACs ({convention}), {network.total_parameters():,} parameters"
+    )
+    others = table("convention", "MACs", "what it counts")
+    for name, convention_ in macs.CONVENTIONS.items():
+        others.add_row(name, f"{macs.count(network, name):,}", convention_.source)
+    others.columns[2].justify = "left"
+    others.columns[2].no_wrap = False
+    screen.print()
+    screen.print(others)
+
+
+COMMANDS = (inspect, edit, new)

@@ -1,0 +1,380 @@
+"""Commands that train and measure without a screen: train, evaluate, compare."""
+
+import signal
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import msgspec
+import typer
+
+from sessions import macs, recipe
+from sessions.edits import Classes, text
+from sessions.events import Evaluation
+from sessions.recipe import Recipe
+from sessions.score import load_rule
+from workbench.cli.model import InputSize, ModelPath, apply_edits
+from workbench.cli.output import Json, console, print_json, quiet_stdout, table
+from workbench.cli.score import RuleName
+from workbench.errors import UserError
+
+if TYPE_CHECKING:
+    from workbench.training.data import Dataset
+    from workbench.training.loop import Progress
+
+Data = Annotated[str, typer.Option("--data", help="digits, or a folder of images.")]
+Device = Annotated[str, typer.Option(help="auto, cpu or cuda.")]
+Seed = Annotated[int, typer.Option(help="Of the split into training and validation.")]
+
+
+def evaluate(
+    model: ModelPath,
+    data: Data,
+    input_size: InputSize = None,
+    rule: RuleName = "contest",
+    device: Device = "auto",
+    seed: Seed = 0,
+    as_json: Json = False,
+) -> None:
+    """F1, accuracy, per class, MACs and score of a model on the validation split."""
+    chosen = load_rule(rule)
+    with quiet_stdout():
+        from workbench.surgery.files import read_model
+        from workbench.training import jobs
+        from workbench.training.loop import pick_device
+
+        opened = read_model(model, input_size)
+        with TerminalDesk(is_silent=as_json) as desk:
+            dataset = _open(data, opened.network, seed, desk)
+            outcome = jobs.run_evaluate(
+                opened.network, opened.state, dataset, pick_device(device), desk
+            )
+    assert outcome.evaluation is not None
+    count = macs.count(opened.network)
+    value = chosen.score(count, outcome.evaluation.f1)
+    if as_json:
+        print_json(
+            {
+                **msgspec.to_builtins(outcome.evaluation),
+                "macs": count,
+                "score": value,
+                "rule": chosen.name,
+                **_data_report(dataset),
+            }
+        )
+        return
+    _print_evaluation(outcome.evaluation)
+    console().print(f"MACs {count:,}   score {value:.4f} ({chosen.name})")
+    _print_skipped(dataset)
+
+
+def train(
+    model: ModelPath,
+    out: Annotated[Path, typer.Argument(metavar="OUT", help=".pt, .pth or .safetensors.")],
+    data: Data,
+    recipe_file: Annotated[
+        Path | None, typer.Option("--recipe", help="TOML file with fields of the recipe.")
+    ] = None,
+    epochs: Annotated[int | None, typer.Option(help="Passes over the training images.")] = None,
+    learning_rate: Annotated[float | None, typer.Option(help="Peak of the cosine.")] = None,
+    batch_size: Annotated[int | None, typer.Option(help="Images a step.")] = None,
+    augmentation: Annotated[
+        str | None, typer.Option(help="none, shift, light or strong.")
+    ] = None,
+    train_seed: Annotated[
+        int | None, typer.Option(help="Of batches and augmentation; the recipe's if left out.")
+    ] = None,
+    input_size: InputSize = None,
+    rule: RuleName = "contest",
+    device: Device = "auto",
+    seed: Seed = 0,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on with a run of the same command that was stopped.")
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """Fine-tune a model and save the last epoch; ctrl+c stops after the batch and can be resumed."""
+    chosen = load_rule(rule)
+    base = recipe.load(recipe_file) if recipe_file else Recipe()
+    plan = recipe.changed(
+        base, epochs=epochs, learning_rate=learning_rate, batch_size=batch_size,
+        augmentation=augmentation, seed=train_seed,
+    )  # fmt: skip
+    resume_file = out.with_name(out.name + ".resume")
+    if resume and not resume_file.exists():
+        raise UserError(f"nothing to resume: there is no {resume_file}; leave --resume out")
+    with quiet_stdout():
+        from workbench.surgery.files import check_target, read_model, save
+        from workbench.training import jobs
+        from workbench.training.loop import pick_device
+
+        check_target(out)
+        opened = read_model(model, input_size)
+        with TerminalDesk(is_silent=as_json) as desk:
+            dataset = _open(data, opened.network, seed, desk)
+            network, state, edits = opened.network, opened.state, []
+            if network.classes != len(dataset.classes):
+                change = Classes(len(dataset.classes), seed)
+                network, state, edits = apply_edits(network, state, [change])
+                desk.say(f"{text(change)}: the classifier starts anew to fit the data")
+            if not resume:
+                resume_file.unlink(missing_ok=True)
+            started = time.perf_counter()
+            outcome = jobs.run_fine_tune(
+                network, state, dataset, plan, pick_device(device), desk, resume_file
+            )
+            seconds = time.perf_counter() - started
+    assert outcome.state is not None and outcome.evaluation is not None
+    if outcome.is_stopped:
+        raise UserError(
+            f"stopped at epoch {desk.epoch:.1f} of {plan.epochs}; nothing is written to {out}: "
+            "go on with the same command and --resume"
+        )
+    saved = save(out, network, outcome.state)
+    resume_file.unlink(missing_ok=True)
+    count = macs.count(network)
+    value = chosen.score(count, outcome.evaluation.f1)
+    if as_json:
+        print_json(
+            {
+                "out": str(out),
+                "sha256": saved.sha256,
+                "f1": outcome.evaluation.f1,
+                "accuracy": outcome.evaluation.accuracy,
+                "split": outcome.evaluation.split,
+                "images": outcome.evaluation.images,
+                "classes": msgspec.to_builtins(outcome.evaluation.classes),
+                "macs": count,
+                "score": value,
+                "rule": chosen.name,
+                "edits": edits,
+                "recipe": msgspec.to_builtins(plan),
+                "seconds": seconds,
+                **_data_report(dataset),
+            }
+        )
+        return
+    _print_evaluation(outcome.evaluation)
+    console().print(
+        f"MACs {count:,}   score {value:.4f} ({chosen.name})   saved {out} after {seconds:.0f} s"
+    )
+    _print_skipped(dataset)
+
+
+def compare(
+    before: Annotated[Path, typer.Argument(metavar="A", help="A model file.")],
+    after: Annotated[Path, typer.Argument(metavar="B", help="Another model file.")],
+    data: Annotated[
+        str | None, typer.Option("--data", help="digits, or a folder; structure alone if left out.")
+    ] = None,
+    rule: RuleName = "contest",
+    device: Device = "auto",
+    seed: Seed = 0,
+    as_json: Json = False,
+) -> None:
+    """The before/after table of two models, with a paired test on the same images."""
+    chosen = load_rule(rule)
+    sides: list[dict[str, Any]] = []
+    right = []
+    with quiet_stdout():
+        from workbench.surgery.files import read_model
+
+        for path in (before, after):
+            opened = read_model(path)
+            side: dict[str, Any] = {
+                "file": str(path),
+                "units": opened.network.units_per_stage,
+                "input_size": opened.network.input_size,
+                "classes": opened.network.classes,
+                "macs": macs.count(opened.network),
+                "params": opened.network.total_parameters(),
+            }
+            if data is not None:
+                from workbench.training import evaluate as measure
+                from workbench.training import jobs
+                from workbench.training.loop import pick_device
+
+                with TerminalDesk(is_silent=as_json) as desk:
+                    dataset = _open(data, opened.network, seed, desk)
+                jobs.check_fits(opened.network, dataset)
+                module = measure.build(opened.network, opened.state)
+                target = pick_device(device)
+                predicted = measure.predict(module.to(target), opened.network, dataset.val, target)
+                found = measure.score_predictions(dataset.val.labels, predicted, dataset.classes)
+                right.append(predicted == dataset.val.labels)
+                side |= {
+                    "f1": found.f1,
+                    "accuracy": found.accuracy,
+                    "score": chosen.score(side["macs"], found.f1),
+                    "class_f1": {score.name: score.f1 for score in found.classes},
+                }
+            sides.append(side)
+        paired = None
+        if len(right) == 2:
+            from workbench.training.evaluate import paired_test
+
+            paired = paired_test(*right)
+    if as_json:
+        print_json({"before": sides[0], "after": sides[1], "paired": paired, "rule": chosen.name})
+        return
+    _print_comparison(sides[0], sides[1])
+    if paired is not None:
+        verdict = "within noise" if paired["p_value"] > 0.05 else "a real difference"
+        console().print(
+            f"\nonly A right on {paired['only_a_right']}, only B on {paired['only_b_right']} of "
+            f"{paired['images']} images: p = {paired['p_value']:.3f}, {verdict} (exact McNemar test)"
+        )
+
+
+class TerminalDesk:
+    """A job's reports as rich progress bars on stderr; ctrl+c asks the job to stop."""
+
+    def __init__(self, *, is_silent: bool) -> None:
+        from rich.console import Console
+        from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+        self._console = Console(stderr=True, highlight=False)
+        is_shown = self._console.is_terminal and not is_silent
+        self._bars = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            TextColumn("{task.percentage:3.0f} %"),
+            TextColumn("{task.fields[detail]}"),
+            TimeRemainingColumn(),
+            console=self._console,
+            disable=not is_shown,
+            transient=True,
+        )
+        self._says = not is_silent
+        self._tasks: dict[str, Any] = {}
+        self._stop = False
+        self._steps = 0
+        self._detail = ""
+        self.epoch = 0.0
+
+    def __enter__(self) -> "TerminalDesk":
+        self._bars.start()
+        self._before = signal.signal(signal.SIGINT, self._interrupt)
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        signal.signal(signal.SIGINT, self._before)
+        self._bars.stop()
+
+    def say(self, line: str) -> None:
+        """A line for people."""
+        if self._says:
+            self._console.print(line)
+
+    def advance(self, name: str, done: int, total: int, detail: str = "") -> None:
+        """Move a bar."""
+        if name not in self._tasks:
+            self._tasks[name] = self._bars.add_task(name, total=total, detail=detail)
+        self._bars.update(self._tasks[name], completed=done, total=total, detail=detail)
+
+    def started(self, steps: int, from_step: int) -> None:
+        """The job begins."""
+        self._steps = steps
+        if from_step:
+            self.say(f"going on from step {from_step} of {steps}")
+
+    def progressed(self, phase: str, progress: "Progress") -> None:
+        """Move the job's bar."""
+        self.epoch = progress.epoch
+        loss = "" if progress.loss is None else f"loss {progress.loss:.3f}"
+        detail = f"{loss}  {progress.images_per_s:.0f} images/s  {self._detail}"
+        self.advance(phase, progress.step, progress.steps, detail)
+
+    def evaluated(self, evaluation: Evaluation, epoch: float | None) -> None:
+        """Show the latest F1."""
+        self._detail = f"F1 {evaluation.f1:.4f}"
+        if epoch:
+            self.say(f"epoch {epoch:g}: macro F1 {evaluation.f1:.4f} on {evaluation.split}")
+
+    def stored(self, step: int, epoch: float) -> None:
+        """Nothing to show: the resume file lies beside the output."""
+
+    def should_stop(self) -> bool:
+        """Whether ctrl+c was pressed."""
+        return self._stop
+
+    def wants_evaluation(self) -> bool:
+        """Early evaluations are asked for on the screen only."""
+        return False
+
+    def _interrupt(self, signal_number: int, frame: object) -> None:
+        if self._stop:
+            raise KeyboardInterrupt
+        self._stop = True
+        self.say("stopping after this batch; ctrl+c again to stop at once")
+
+
+def _open(source: str, network: Any, seed: int, desk: TerminalDesk) -> "Dataset":
+    from workbench.training.data import open_data
+
+    def progress(done: int, total: int) -> None:
+        desk.advance("reading images", done, total)
+
+    return open_data(source, network.input_size, network.input_channels, seed, progress)
+
+
+def _data_report(dataset: "Dataset") -> dict[str, Any]:
+    return {
+        "data": {
+            "source": dataset.source,
+            "fingerprint": dataset.fingerprint,
+            "train_images": len(dataset.train),
+            "val_images": len(dataset.val),
+            "skipped_count": dataset.skipped_count,
+            "skipped": msgspec.to_builtins(dataset.skipped),
+        }
+    }
+
+
+def _print_skipped(dataset: "Dataset") -> None:
+    if dataset.skipped_count:
+        first = dataset.skipped[0]
+        console().print(
+            f"{dataset.skipped_count} files skipped, for example {first.path}: {first.reason}"
+        )
+
+
+def _print_evaluation(evaluation: Evaluation) -> None:
+    rows = table("class", "F1", "precision", "recall", "images")
+    for found in evaluation.classes:
+        rows.add_row(
+            found.name, f"{found.f1:.3f}", f"{found.precision:.3f}", f"{found.recall:.3f}",
+            str(found.support),
+        )  # fmt: skip
+    screen = console()
+    screen.print(rows)
+    screen.print(
+        f"macro F1 {evaluation.f1:.4f}   accuracy {evaluation.accuracy:.4f}   "
+        f"{evaluation.images} {evaluation.split} images"
+    )
+
+
+def _print_comparison(before: dict[str, Any], after: dict[str, Any]) -> None:
+    rows = table("", "A", "B", "change")
+    rows.add_row("file", Path(before["file"]).name, Path(after["file"]).name, "")
+    rows.add_row("units", *("-".join(map(str, side["units"])) for side in (before, after)), "")
+    rows.add_row("input", str(before["input_size"]), str(after["input_size"]), "")
+    for name in ("macs", "params"):
+        change = after[name] - before[name]
+        rows.add_row(
+            name, f"{before[name]:,}", f"{after[name]:,}",
+            f"{change:+,} ({change / before[name]:+.1%})",
+        )  # fmt: skip
+    for name in ("f1", "accuracy", "score"):
+        if name in before:
+            rows.add_row(
+                name, f"{before[name]:.4f}", f"{after[name]:.4f}",
+                f"{after[name] - before[name]:+.4f}",
+            )  # fmt: skip
+    for name, value in before.get("class_f1", {}).items():
+        other = after["class_f1"][name]
+        rows.add_row(f"  F1 {name}", f"{value:.3f}", f"{other:.3f}", f"{other - value:+.3f}")
+    console().print(rows)
+
+
+COMMANDS = (train, evaluate, compare)

@@ -1,0 +1,128 @@
+"""The engine: reads models, carries weights over edits, takes statistics, writes files.
+
+It keeps nothing that a lineage does not name, so that a restarted engine goes on at once.
+"""
+
+import time
+from pathlib import Path
+
+from sessions.commands import AnyCommand, ApplyEdit, OpenModel, SaveModel
+from sessions.edits import EditError
+from sessions.events import CommandFailed, Edited, EditRejected, ModelOpened, ModelSaved
+from workbench.child import Channel
+from workbench.errors import UserError
+
+
+class Engine:
+    """Answers one command after the other."""
+
+    def __init__(self, channel: Channel) -> None:
+        import torch
+
+        from workbench.surgery.store import Deriver
+
+        torch.set_num_threads(1)  # milliseconds of work; the cores belong to training
+        self.channel = channel
+        self.derive = Deriver()
+
+    def handle(self, command: AnyCommand) -> None:
+        """Carry out a command and send what came of it; an error is an answer too."""
+        try:
+            match command:
+                case OpenModel():
+                    self.open_model(command)
+                case ApplyEdit():
+                    self.apply_edit(command)
+                case SaveModel():
+                    self.save_model(command)
+        except (UserError, EditError) as error:
+            name = type(command).__struct_config__.tag
+            self.channel.send(CommandFailed(command=str(name), reason=str(error)))
+
+    def open_model(self, command: OpenModel) -> None:
+        """Read a model file and keep a copy of its weights in the session."""
+        from sessions import macs
+        from workbench.surgery import files, stats, store
+
+        started = time.perf_counter()
+        model = files.read_model(Path(command.path), command.input_size)
+        self.channel.send(
+            ModelOpened(
+                source=command.path,
+                sha256=model.sha256,
+                checkpoint=store.put(Path(command.folder), model.network, model.state),
+                network=model.network,
+                weights_sha256=store.weights_sha256(model.network, model.state),
+                stats=stats.layer_stats(model.network, model.state),
+                macs=macs.count(model.network),
+                ptflops_macs=stats.ptflops_macs(model.network),
+                notes=model.notes,
+                seconds=time.perf_counter() - started,
+            )
+        )
+
+    def apply_edit(self, command: ApplyEdit) -> None:
+        """Carry, check against the masked original, answer."""
+        from sessions import macs
+        from workbench.surgery import carry, stats, store
+
+        started = time.perf_counter()
+        try:
+            network, state = self.derive(Path(command.folder), command.lineage)
+            carried = carry.carry(network, state, command.edit)
+            error = carry.checked_error(network, state, carried, command.edit)
+        except (UserError, EditError) as refusal:
+            self.channel.send(
+                EditRejected(
+                    variant=command.variant,
+                    parent=command.parent,
+                    edit=command.edit,
+                    reason=str(refusal),
+                )
+            )
+            return
+        described = stats.layer_stats(carried.network, carried.state)
+        self.channel.send(
+            Edited(
+                variant=command.variant,
+                parent=command.parent,
+                edit=command.edit,
+                macs=macs.count(carried.network),
+                weights_sha256=store.weights_sha256(carried.network, carried.state),
+                exact=carried.exact,
+                max_error=error,
+                lost=carried.lost,
+                stats={path: described[path] for path in carried.changed},
+                is_preparation=command.is_preparation,
+                seconds=time.perf_counter() - started,
+            )
+        )
+
+    def save_model(self, command: SaveModel) -> None:
+        """Write what is on and have ptflops count it."""
+        from sessions import macs
+        from workbench.surgery import files, stats
+
+        network, state = self.derive(Path(command.folder), command.lineage)
+        saved = files.save(Path(command.path), network, state)
+        self.channel.send(
+            ModelSaved(
+                variant=command.variant,
+                path=command.path,
+                sha256=saved.sha256,
+                bytes=saved.bytes,
+                macs=macs.count(saved.network),
+                ptflops_macs=stats.ptflops_macs(saved.network),
+                renamed=saved.renamed,
+            )
+        )
+
+
+def main() -> None:
+    """Serve commands until the parent is gone."""
+    channel = Channel()
+    channel.serve(Engine(channel).handle)
+
+
+if __name__ == "__main__":
+    main()

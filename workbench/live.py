@@ -1,0 +1,536 @@
+"""A live session without a screen: state, log, engine and trainer, and what a user may ask for.
+
+The application shows it, the headless demo drives it. Every event goes one way: log, reduce, tell.
+"""
+
+import asyncio
+import datetime
+import importlib.metadata
+import platform
+from collections.abc import Callable, Coroutine
+from pathlib import Path
+
+import filelock
+import msgspec
+
+from sessions import edits, history, log
+from sessions.codec import Header, Record
+from sessions.commands import (
+    AnyCommand,
+    ApplyEdit,
+    EvaluateNow,
+    OpenData,
+    OpenModel,
+    RunJob,
+    SaveModel,
+    StopJob,
+)
+from sessions.edits import Classes, Edit, EditError
+from sessions.events import (
+    AnyEvent,
+    CommandFailed,
+    DataOpened,
+    EditRejected,
+    EditRequested,
+    JobCancelled,
+    JobFailed,
+    JobFinished,
+    JobKind,
+    JobQueued,
+    ModelOpened,
+    ProcessExited,
+    RuleChosen,
+    SessionResumed,
+    Unknown,
+    VariantSelected,
+)
+from sessions.recipe import Recipe
+from sessions.score import CONTEST, Rule
+from sessions.state import SessionState, reduce
+from workbench.errors import UserError
+from workbench.processes import Child
+
+SETTLE_S = 0.3
+"""Seconds after the last edit until F1 is measured by itself."""
+RECORDED_PACKAGES = ("torch", "numpy", "albumentations", "scikit-learn", "textual", "ptflops")
+
+Listener = Callable[[AnyEvent | Unknown], None]
+
+
+class Opening(msgspec.Struct, frozen=True, kw_only=True):
+    """What a session is opened with."""
+
+    folder: Path
+    """The session folder; a new one where it holds no session."""
+    model: Path | None = None
+    """None where the folder's session goes on."""
+    data: str | None = None
+    input_size: int | None = None
+    device: str = "auto"
+    recipe: Recipe = Recipe()
+    rule: Rule | None = None
+    seed: int = 0
+
+
+class RequestError(Exception):
+    """A request that is not possible now; the message says what to do."""
+
+
+class LiveSession:
+    """Owns the session folder, the state and the child processes."""
+
+    def __init__(self, opening: Opening, listener: Listener = lambda event: None) -> None:
+        self.opening = opening
+        self.folder = opening.folder
+        self.listener = listener
+        self.state = SessionState()
+        self.recipe = opening.recipe
+        self.log_error = ""
+        """Why the session is not being saved; empty while it is."""
+        self.problem = ""
+        """Why the session could not be opened."""
+        self._log: log.SessionLog | None = None
+        self._lock = filelock.FileLock(str(self.folder / "lock"))
+        self._is_new_folder = False
+        self._began = 0.0
+        self._seed = opening.seed
+        self._engine = Child("engine", self.folder / log.LOGS / "engine.log", self.receive)
+        self._trainer = Child("trainer", self.folder / log.LOGS / "trainer.log", self.receive)
+        self._sent_job: int | None = None
+        self._settle: asyncio.TimerHandle | None = None
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._given_up: set[int] = set()
+        """Variants whose automatic evaluation failed."""
+
+
+
+    def claim(self) -> None:
+        """Take the folder and read its session, where it has one; no process is started.
+
+        Raises:
+            UserError: the folder cannot be used, is open elsewhere, or its session is broken.
+        """
+        self._is_new_folder = not self.folder.exists()
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            self._lock.acquire(timeout=0)
+        except filelock.Timeout:
+            raise UserError(
+                f"{self.folder} is open in another workbench: close that one first"
+            ) from None
+        except (OSError, NotImplementedError) as error:
+            reason = getattr(error, "strerror", None) or str(error)
+            raise UserError(
+                f"cannot write to {self.folder} ({reason}): choose another place with --session"
+            ) from error
+        try:
+            self._read_back()
+        except BaseException:
+            self._release()
+            raise
+
+    def _read_back(self) -> None:
+        if not log.is_session(self.folder):
+            if self.opening.model is None:
+                raise UserError(f"{self.folder} holds no session: name a model file to start one")
+            return
+        if self.opening.model is not None:
+            raise UserError(
+                f"{self.folder} already holds a session: resume it with "
+                f"workbench open {self.folder}, or choose another --session"
+            )
+        try:
+            recording = log.read(self.folder)
+        except log.SessionError as error:
+            raise UserError(str(error)) from error
+        for record in recording.records:
+            self.state = reduce(self.state, record.event)
+        if self.state.current is None:
+            raise UserError(f"{self.folder} ended before a model was open: start a new session")
+        self._seed = recording.header.seed
+        self._began = -recording.seconds
+        try:
+            self._log = log.SessionLog(self.folder, recording.length)
+        except OSError as error:
+            raise UserError(f"cannot write to {self.folder}: {error.strerror}") from error
+
+    async def start(self) -> None:
+        """Start the processes; `claim` came before."""
+        self._loop = asyncio.get_running_loop()
+        self._began += self._loop.time()
+        if self.opening.model is not None:
+            self._send(
+                self._engine,
+                OpenModel(
+                    path=str(self.opening.model),
+                    folder=str(self.folder),
+                    input_size=self.opening.input_size,
+                ),
+            )
+            return
+        self.dispatch(SessionResumed())
+        if self.opening.rule is not None:
+            self.dispatch(RuleChosen(rule=self.opening.rule))
+        self._open_data()
+
+    async def close(self) -> None:
+        """Let the processes save and exit; the log is whole when this returns."""
+        if self._settle is not None:
+            self._settle.cancel()
+        await asyncio.gather(self._engine.close(), self._trainer.close())
+        for task in list(self._tasks):
+            task.cancel()
+        if self._log is not None:
+            try:
+                self._log.close()
+            except OSError as error:
+                self.log_error = error.strerror or str(error)
+        self._release()
+
+    def _release(self) -> None:
+        """Give the folder up; one that got no session is taken away again."""
+        self._lock.release()
+        if self._log is None and self._is_new_folder:
+            import shutil
+
+            shutil.rmtree(self.folder, ignore_errors=True)
+        else:
+            (self.folder / "lock").unlink(missing_ok=True)
+
+
+
+    def receive(self, event: AnyEvent | Unknown) -> None:
+        """Take an event from a child process."""
+        if isinstance(event, CommandFailed) and self.state.current is None:
+            self.problem = event.reason
+        if isinstance(event, ProcessExited) and self.state.current is None:
+            self.problem = f"the engine {event.reason}"
+        if isinstance(event, JobFailed) and self.state.jobs[event.job].is_automatic:
+            self._given_up.add(self.state.jobs[event.job].variant)
+        if isinstance(event, ProcessExited):
+            self._after_exit(event)
+        self.dispatch(event)
+        match event:
+            case ModelOpened():
+                self.dispatch(RuleChosen(rule=self.opening.rule or CONTEST))
+                self._open_data()
+            case DataOpened() if self.state.current == 0:
+                self._fit_head(event)
+            case JobFinished() | JobFailed():
+                self._sent_job = None
+        self._start_next_job()
+        self._evaluate_when_settled()
+
+    def _after_exit(self, event: ProcessExited) -> None:
+        """Give up what the ended process had in hand; it starts again with the next command."""
+        if event.process == "trainer":
+            job = self.state.jobs.get(self._sent_job or 0)
+            if job is not None and job.is_automatic:
+                self._given_up.add(job.variant)
+            self._sent_job = None
+            return
+        for variant in reversed(self.state.variants.values()):
+            if variant.is_pending and variant.edit is not None and variant.parent is not None:
+                self.dispatch(
+                    EditRejected(
+                        variant=variant.number,
+                        parent=variant.parent,
+                        edit=variant.edit,
+                        reason="the engine ended before it was done; try again",
+                    )
+                )
+
+    def dispatch(self, event: AnyEvent | Unknown) -> None:
+        """Log an event, reduce it, tell the listener: in this order, so that shown is saved."""
+        if isinstance(event, ModelOpened):
+            self._create_log(event)
+        if getattr(event, "is_logged", True) and self._log is not None:
+            try:
+                self._log.append(Record(self._now(), event))
+                self.log_error = ""
+            except OSError as error:
+                self.log_error = error.strerror or str(error)
+        self.state = reduce(self.state, event)
+        self.listener(event)
+
+    def _create_log(self, event: ModelOpened) -> None:
+        header = Header(
+            created=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+            model_sha256=event.sha256,
+            seed=self._seed,
+            versions=_versions(),
+        )
+        try:
+            self._log = log.SessionLog.create(self.folder, header)
+        except OSError as error:
+            self.log_error = error.strerror or str(error)
+
+    def _now(self) -> float:
+        assert self._loop is not None
+        return self._loop.time() - self._began
+
+
+
+    def request_edit(self, edit: Edit, *, is_preparation: bool = False) -> None:
+        """Make an edit on the current variant: the state shows it at once, the engine confirms.
+
+        Raises:
+            RequestError: not legal here; the message gives the reason.
+        """
+        variant = self.state.variant
+        if variant is None:
+            raise RequestError("the model is still opening")
+        requested = EditRequested(
+            variant=self.state.next_variant, parent=variant.number, edit=edit
+        )
+        try:
+            self.dispatch(requested)
+        except EditError as error:
+            raise RequestError(str(error)) from error
+        self._send(
+            self._engine,
+            ApplyEdit(
+                folder=str(self.folder),
+                variant=requested.variant,
+                parent=requested.parent,
+                lineage=history.lineage(self.state, requested.parent),
+                edit=edit,
+                is_preparation=is_preparation,
+            ),
+        )
+
+    def toggle(self, unit: str) -> None:
+        """Switch a unit off, or on again.
+
+        Raises:
+            RequestError: the unit has to stay; the message says why.
+        """
+        if self.state.variant is None:
+            raise RequestError("the model is still opening")
+        self.request_edit(edits.toggle(self.state.variant.network, unit))
+
+    def undo(self) -> None:
+        """Go back to the variant before.
+
+        Raises:
+            RequestError: there is none.
+        """
+        self._select(history.undo_target(self.state), "nothing to undo")
+
+    def redo(self) -> None:
+        """Go forward again.
+
+        Raises:
+            RequestError: there is nothing ahead.
+        """
+        self._select(history.redo_target(self.state), "nothing to redo")
+
+    def select(self, variant: int) -> None:
+        """Make any variant the current one.
+
+        Raises:
+            RequestError: no such variant.
+        """
+        known = variant in self.state.variants
+        self._select(variant if known else None, f"there is no variant {variant}")
+
+    def queue_job(self, kind: JobKind, recipe: Recipe | None = None) -> None:
+        """Recover, fine-tune or evaluate the current variant, after the jobs before it.
+
+        Raises:
+            RequestError: no data, or its classes are not the network's.
+        """
+        variant = self.state.variant
+        if variant is None:
+            raise RequestError("the model is still opening")
+        if self.state.data is None:
+            reason = self.state.data_error or "no data is open"
+            raise RequestError(f"{reason}: open with --data FOLDER, or --data digits")
+        classes = len(self.state.data.classes)
+        if variant.network.classes != classes:
+            raise RequestError(
+                f"this variant has {variant.network.classes} classes, the data has {classes}"
+            )
+        self._queue(kind, variant.number, recipe or self.recipe, is_automatic=False)
+
+    def evaluate_now(self) -> None:
+        """Evaluate the weights of the running job after this batch, or the current variant.
+
+        Raises:
+            RequestError: see `queue_job`.
+        """
+        running = self.state.running
+        if running is not None and running.kind == "fine-tune":
+            self._send(self._trainer, EvaluateNow())
+        else:
+            self.queue_job("evaluate")
+
+    def stop_job(self, *, by_force: bool = False) -> None:
+        """End the running job after this batch, or by force; the waiting ones are dropped.
+
+        Raises:
+            RequestError: nothing runs.
+        """
+        queued = [job for job in self.state.queued if job.number != self._sent_job]
+        for job in queued:
+            self.dispatch(JobCancelled(job=job.number))
+        if self._sent_job is None:
+            if not queued:
+                raise RequestError("no job is running")
+        elif by_force:
+            self._trainer.terminate()
+        else:
+            self._send(self._trainer, StopJob(job=self._sent_job))
+
+    def resume_job(self) -> None:
+        """Go on with the job that was cut off last.
+
+        Raises:
+            RequestError: there is none, or the data is not open.
+        """
+        job = self.state.resumable
+        if job is None:
+            raise RequestError("no job was cut off")
+        if self.state.data is None:
+            raise RequestError("the data is not open: open it with --data")
+        self.dispatch(
+            JobQueued(
+                job=job.number,
+                job_kind=job.kind,
+                variant=job.variant,
+                result=job.result,
+                recipe=job.recipe,
+            )
+        )
+        self._start_next_job()
+
+    def save_model(self, path: Path, variant: int | None = None) -> None:
+        """Write a variant (the current one) to a file.
+
+        Raises:
+            RequestError: the model is still opening.
+        """
+        number = self.state.current if variant is None else variant
+        if number is None:
+            raise RequestError("the model is still opening")
+        self._send(
+            self._engine,
+            SaveModel(
+                folder=str(self.folder),
+                variant=number,
+                lineage=history.lineage(self.state, number),
+                path=str(path),
+            ),
+        )
+
+    def choose_rule(self, rule: Rule) -> None:
+        """Score by another rule from now on."""
+        self.dispatch(RuleChosen(rule=rule))
+
+
+
+    def _select(self, variant: int | None, otherwise: str) -> None:
+        if variant is None:
+            raise RequestError(otherwise)
+        self.dispatch(VariantSelected(variant=variant))
+        self._evaluate_when_settled()
+
+    def _open_data(self) -> None:
+        recorded = self.state.data.source if self.state.data is not None else None
+        source = self.opening.data or recorded
+        variant = self.state.variant
+        if source is None or variant is None:
+            return
+        self._send(
+            self._trainer,
+            OpenData(
+                source=source,
+                size=variant.network.input_size,
+                channels=variant.network.input_channels,
+                seed=self._seed,
+            ),
+        )
+
+    def _fit_head(self, data: DataOpened) -> None:
+        variant = self.state.variant
+        if variant is not None and variant.network.classes != len(data.classes):
+            self.request_edit(Classes(len(data.classes), self._seed), is_preparation=True)
+
+    def _queue(self, kind: JobKind, variant: int, recipe: Recipe, *, is_automatic: bool) -> None:
+        self.dispatch(
+            JobQueued(
+                job=self.state.next_job,
+                job_kind=kind,
+                variant=variant,
+                result=None if kind == "evaluate" else self.state.next_variant,
+                recipe=recipe,
+                is_automatic=is_automatic,
+            )
+        )
+        self._start_next_job()
+
+    def _start_next_job(self) -> None:
+        waiting = self.state.queued
+        if self._sent_job is not None or not waiting or self.state.data is None:
+            return
+        job = waiting[0]
+        if self.state.variants[job.variant].is_pending:
+            return
+        self._sent_job = job.number
+        self._send(
+            self._trainer,
+            RunJob(
+                folder=str(self.folder),
+                job=job.number,
+                job_kind=job.kind,
+                lineage=history.lineage(self.state, job.variant),
+                recipe=job.recipe,
+                data=self.state.data.source,
+                seed=self._seed,
+                device=self.opening.device,
+            ),
+        )
+
+    def _evaluate_when_settled(self) -> None:
+        """Measure F1 of a variant that has none, once the user pauses and nothing runs."""
+        if self._settle is not None:
+            self._settle.cancel()
+            self._settle = None
+        if self._loop is not None and self._wants_evaluation():
+            self._settle = self._loop.call_later(SETTLE_S, self._evaluate_settled)
+
+    def _evaluate_settled(self) -> None:
+        if self._wants_evaluation():
+            assert self.state.current is not None
+            self._queue("evaluate", self.state.current, self.recipe, is_automatic=True)
+
+    def _wants_evaluation(self) -> bool:
+        variant, data = self.state.variant, self.state.data
+        return (
+            variant is not None
+            and data is not None
+            and not variant.is_pending
+            and variant.evaluation is None
+            and variant.number not in self._given_up
+            and variant.network.classes == len(data.classes)
+            and not any(job.is_active for job in self.state.jobs.values())
+        )
+
+    def _send(self, child: Child, command: AnyCommand) -> None:
+        self._spawn(child.send(command))
+
+    def _spawn(self, work: Coroutine[None, None, None]) -> None:
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+
+def _versions() -> dict[str, str]:
+    found = {"python": platform.python_version(), "workbench": ""}
+    for package in ("workbench", *RECORDED_PACKAGES):
+        try:
+            found[package] = importlib.metadata.version(package)
+        except importlib.metadata.PackageNotFoundError:
+            found[package] = "?"
+    return found

@@ -1,0 +1,27 @@
+"""Network families. A family turns tensor names and shapes into a Network, or says it is another.
+
+To add one: a module with `NAME`, `describe` and `fresh`, and its entry in FAMILIES.
+"""
+
+from collections.abc import Mapping
+
+from sessions.network import Network
+from workbench.errors import UserError
+from workbench.surgery.families import shufflenet
+
+Shapes = Mapping[str, tuple[int, ...]]
+FAMILIES = {shufflenet.NAME: shufflenet}
+
+
+def describe(shapes: Shapes) -> Network:
+    """The network that tensors of these names and shapes belong to, at the family's input size.
+
+    Raises:
+        UserError: no family knows them, or they do not fit together.
+    """
+    for family in FAMILIES.values():
+        if family.matches(shapes):
+            return family.describe(shapes)
+    known = ", ".join(family.TITLE for family in FAMILIES.values())
+    first = next(iter(shapes), "none")
+    raise UserError(f"unknown architecture (first tensor: {first}); this opens {known}")

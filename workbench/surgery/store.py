@@ -1,0 +1,98 @@
+"""The session's checkpoints: files named by the hash of their content, written once, never changed.
+
+A checkpoint also keeps the weights of off units, so that they can come back.
+"""
+
+import hashlib
+from collections import OrderedDict
+from pathlib import Path
+
+import safetensors
+import safetensors.torch
+from torch import Tensor
+
+from sessions.commands import Lineage
+from sessions.log import CHECKPOINTS
+from sessions.network import Network
+from workbench.errors import UserError
+from workbench.surgery.build import State, expected_shapes
+from workbench.surgery.carry import carry
+from workbench.surgery.files import stored_network, to_safetensors, write_atomically
+
+CACHED = 8
+"""Derived variants kept in memory."""
+
+
+def put(folder: Path, network: Network, state: State) -> str:
+    """Store a network with its weights and return its name.
+
+    Raises:
+        UserError: it cannot be written.
+    """
+    content = to_safetensors(network, state)
+    name = hashlib.sha256(content).hexdigest()
+    path = _path(folder, name)
+    if not path.exists():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_atomically(path, content)
+    return name
+
+
+def get(folder: Path, name: str) -> tuple[Network, State]:
+    """Read a stored checkpoint.
+
+    Raises:
+        UserError: it is missing, or its content is not what its name says.
+    """
+    path = _path(folder, name)
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise UserError(f"cannot read checkpoint {path}: {error.strerror}") from error
+    if hashlib.sha256(content).hexdigest() != name:
+        raise UserError(f"checkpoint {path} is damaged: restore the session from a copy")
+    return stored_network(path, content), safetensors.torch.load(content)
+
+
+def weights_sha256(network: Network, state: State) -> str:
+    """A hash over names, shapes and values of everything that is on, batch counters left out."""
+    digest = hashlib.sha256()
+    for name, shape in sorted(expected_shapes(network).items()):
+        if not name.endswith("num_batches_tracked"):
+            digest.update(f"{name}{shape}".encode())
+            digest.update(_bytes(state[name]))
+    return digest.hexdigest()
+
+
+class Deriver:
+    """Turns lineages into weights and keeps the latest ones."""
+
+    def __init__(self) -> None:
+        self._cache: OrderedDict[tuple[Path, Lineage], tuple[Network, State]] = OrderedDict()
+
+    def __call__(self, folder: Path, lineage: Lineage) -> tuple[Network, State]:
+        """The network and weights of a lineage.
+
+        Raises:
+            UserError: its checkpoint cannot be read.
+        """
+        key = (folder, lineage)
+        if key not in self._cache:
+            if lineage.edits:
+                parent = Lineage(lineage.checkpoint, lineage.edits[:-1])
+                carried = carry(*self(folder, parent), lineage.edits[-1])
+                self._cache[key] = carried.network, carried.state
+            else:
+                self._cache[key] = get(folder, lineage.checkpoint)
+        self._cache.move_to_end(key)
+        while len(self._cache) > CACHED:
+            self._cache.popitem(last=False)
+        return self._cache[key]
+
+
+def _path(folder: Path, name: str) -> Path:
+    return folder / CHECKPOINTS / f"{name}.safetensors"
+
+
+def _bytes(tensor: Tensor) -> bytes:
+    return tensor.contiguous().numpy().tobytes()

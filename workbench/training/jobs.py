@@ -1,0 +1,190 @@
+"""The three jobs: evaluate, recover, fine-tune. Each takes weights and returns weights and F1.
+
+Used by the trainer process and by the headless commands; a Desk is what they report to.
+"""
+
+import time
+from pathlib import Path
+from typing import Protocol
+
+import msgspec
+import torch
+
+from sessions.events import Evaluation
+from sessions.network import Network
+from sessions.recipe import Recipe
+from workbench.errors import UserError
+from workbench.surgery.build import Assembled, State, build
+from workbench.surgery.files import write_atomically
+from workbench.training.data import Dataset
+from workbench.training.evaluate import evaluate
+from workbench.training.loop import PROGRESS_S, Progress, Run
+from workbench.training.recover import reestimate
+
+
+class Desk(Protocol):
+    """What a job reports to and asks."""
+
+    def started(self, steps: int, from_step: int) -> None:
+        """The job begins, or goes on from a stored step."""
+
+    def progressed(self, phase: str, progress: Progress) -> None:
+        """A few times a second."""
+
+    def evaluated(self, evaluation: Evaluation, epoch: float | None) -> None:
+        """F1 is known: of the variant (None) or of the weights in training."""
+
+    def stored(self, step: int, epoch: float) -> None:
+        """The job can go on from this step."""
+
+    def should_stop(self) -> bool:
+        """Whether to end after this batch and keep the result."""
+
+    def wants_evaluation(self) -> bool:
+        """Whether an early evaluation was asked for."""
+
+
+class Outcome(msgspec.Struct, frozen=True):
+    """What a job came to."""
+
+    state: State | None
+    """New weights; None where they did not change."""
+    evaluation: Evaluation | None
+    is_stopped: bool = False
+
+
+def check_fits(network: Network, data: Dataset) -> None:
+    """Make sure that the network's outputs are the data's classes.
+
+    Raises:
+        UserError: another number of classes.
+    """
+    if network.classes != len(data.classes):
+        raise UserError(
+            f"the network has {network.classes} classes, the data has {len(data.classes)}: "
+            f"edit classes:{len(data.classes)} first"
+        )
+
+
+def run_evaluate(
+    network: Network, state: State, data: Dataset, device: torch.device, desk: Desk
+) -> Outcome:
+    """Evaluate on the validation split."""
+    check_fits(network, data)
+    desk.started(1, 0)
+    module = build(network, state).to(device)
+    evaluation = evaluate(module, network, data.val, data.classes, device)
+    desk.evaluated(evaluation, None)
+    return Outcome(None, evaluation)
+
+
+def run_recover(
+    network: Network, state: State, data: Dataset, recipe: Recipe, device: torch.device, desk: Desk
+) -> Outcome:
+    """Re-estimate batch norm, then evaluate."""
+    check_fits(network, data)
+    images = min(recipe.recover_images, len(data.train))
+    desk.started(images, 0)
+    module = build(network, state).to(device)
+    meter = _ImageMeter("batch norm", desk)
+
+    def after_batch(done: int, total: int) -> bool:
+        meter.add(done, total)
+        return not desk.should_stop()
+
+    if not reestimate(module, network, data.train, recipe, device, after_batch):
+        return Outcome(None, None, is_stopped=True)
+    evaluation = evaluate(module, network, data.val, data.classes, device)
+    desk.evaluated(evaluation, 0.0)
+    return Outcome(_merged(state, module), evaluation)
+
+
+def run_fine_tune(
+    network: Network,
+    state: State,
+    data: Dataset,
+    recipe: Recipe,
+    device: torch.device,
+    desk: Desk,
+    resume_file: Path,
+) -> Outcome:
+    """Train from these weights, or on from the resume file where it exists; keep the last epoch.
+
+    Raises:
+        UserError: the classes differ, or the resume file cannot be written.
+        TrainingError: the loss is not finite, or the resume file belongs to another run.
+    """
+    check_fits(network, data)
+    run = Run(build(network, state), network, data.train, recipe, device)
+    if resume_file.exists():
+        run.restore(resume_file)
+    desk.started(run.steps, run.step)
+    hooks = _Hooks(data, desk, resume_file)
+    is_whole = run.fit(hooks)
+    evaluation = hooks.latest if hooks.latest_step == run.step else hooks.evaluate(run)
+    return Outcome(_merged(state, run.module), evaluation, is_stopped=not is_whole)
+
+
+class _Hooks:
+    """Ties the loop to a desk: early evaluations, checkpoints, an evaluation an epoch."""
+
+    def __init__(self, data: Dataset, desk: Desk, resume_file: Path) -> None:
+        self.data = data
+        self.desk = desk
+        self.resume_file = resume_file
+        self.latest: Evaluation | None = None
+        self.latest_step = -1
+
+    def progressed(self, progress: Progress) -> None:
+        self.desk.progressed("training", progress)
+
+    def after_batch(self, run: Run) -> bool:
+        if self.desk.wants_evaluation():
+            self.desk.evaluated(self.evaluate(run), run.epoch)
+        if not self.desk.should_stop():
+            return True
+        self.store(run)
+        return False
+
+    def epoch_ended(self, run: Run) -> None:
+        self.store(run)
+        self.desk.evaluated(self.evaluate(run), run.epoch)
+
+    def store(self, run: Run) -> None:
+        self.resume_file.parent.mkdir(parents=True, exist_ok=True)
+        write_atomically(self.resume_file, run.save())
+        self.desk.stored(run.step, run.epoch)
+
+    def evaluate(self, run: Run) -> Evaluation:
+        self.latest = evaluate(
+            run.module, run.network, self.data.val, self.data.classes, run.device
+        )
+        self.latest_step = run.step
+        return self.latest
+
+
+class _ImageMeter:
+    """Progress of a pass over images."""
+
+    def __init__(self, phase: str, desk: Desk) -> None:
+        self.phase = phase
+        self.desk = desk
+        self.began = self.reported = time.perf_counter()
+
+    def add(self, done: int, total: int) -> None:
+        now = time.perf_counter()
+        if now - self.reported < PROGRESS_S and done < total:
+            return
+        self.reported = now
+        rate = done / max(now - self.began, 1e-9)
+        progress = Progress(
+            step=done, steps=total, epoch=0.0, loss=None, images_per_s=rate,
+            left_s=(total - done) / rate,
+        )  # fmt: skip
+        self.desk.progressed(self.phase, progress)
+
+
+def _merged(state: State, module: Assembled) -> State:
+    """The module's weights, with those of off units as they were."""
+    trained = {k: v.detach().cpu().clone() for k, v in module.state_dict().items()}
+    return state | trained

@@ -1,0 +1,55 @@
+"""Batch-norm recovery: running statistics re-estimated on the edited network, weights unchanged."""
+
+from collections.abc import Callable
+
+import numpy as np
+import torch
+from torch import nn
+
+from sessions.network import Network
+from sessions.recipe import Recipe
+from workbench.surgery.build import Assembled
+from workbench.training.augment import augmented, pipeline
+from workbench.training.data import Split
+from workbench.training.evaluate import normalised
+
+
+def reestimate(
+    module: Assembled,
+    network: Network,
+    train: Split,
+    recipe: Recipe,
+    device: torch.device,
+    after_batch: Callable[[int, int], bool] = lambda done, total: True,
+) -> bool:
+    """Replace every batch norm's mean and variance by those over augmented training images.
+
+    Args:
+        after_batch: called with (images done, images in all); False ends it early.
+
+    Returns:
+        Whether it ran to its end; if not, the module's statistics are not usable.
+    """
+    norms = [layer for layer in module.modules() if isinstance(layer, nn.BatchNorm2d)]
+    momentum = [norm.momentum for norm in norms]
+    for norm in norms:
+        norm.reset_running_stats()
+        norm.momentum = None  # torch: the plain average over all batches
+    order = np.random.default_rng(recipe.seed).permutation(len(train))[: recipe.recover_images]
+    transform = pipeline(recipe.augmentation)
+    module.train()
+    is_whole = True
+    with torch.no_grad():
+        for start in range(0, len(order), recipe.batch_size):
+            where = np.sort(order[start : start + recipe.batch_size])
+            if len(where) < 2 and start:
+                break  # one image has no variance of its own
+            batch = augmented(transform, train.take(where), recipe.seed + start)
+            module(normalised(batch, network, device))
+            if not after_batch(start + len(where), len(order)):
+                is_whole = False
+                break
+    module.eval()
+    for norm, value in zip(norms, momentum, strict=True):
+        norm.momentum = value
+    return is_whole
