@@ -137,8 +137,11 @@ def _switch(network: Network, path: str, *, is_on: bool) -> Network:
     if unit is None:
         choice = [u.path for u in network.units.values() if u.is_removable]
         near = difflib.get_close_matches(path, choice, 1, 0.0)
-        raise EditError(f"no unit {path!r}: the nearest is {verb}:{near[0]}" if near else
-                        f"no unit {path!r}: nothing in this network can be switched off")
+        raise EditError(
+            f"no unit {path!r}: the nearest is {verb}:{near[0]}"
+            if near
+            else f"no unit {path!r}: nothing in this network can be switched off"
+        )
     if unit.is_on == is_on:
         raise EditError(f"{path} is already {verb}")
     if not is_on and not unit.is_removable:

@@ -133,14 +133,24 @@ CONVENTIONS: dict[str, Convention] = {
             "backend=pytorch, ReLU ignored, count_functional=False",
             _contest,
         ),
-        Convention("conv-linear", "multiplications of conv and linear layers only", _multiplications),
-        Convention("ptflops-aten", "ptflops backend=aten: conv and linear with bias adds", _with_bias),
+        Convention(
+            "conv-linear", "multiplications of conv and linear layers only", _multiplications
+        ),
+        Convention(
+            "ptflops-aten", "ptflops backend=aten: conv and linear with bias adds", _with_bias
+        ),
         Convention("ptflops", "ptflops backend=pytorch with ReLU modules ignored", _ptflops),
         Convention("ptflops-all", "ptflops backend=pytorch, every operation", _ptflops_all),
-        Convention("fvcore", "fvcore FlopCountAnalysis: no bias, 2 x batch norm, global pool", _fvcore),
-        Convention("torchinfo", "torchinfo mult-adds: batch norm counts its parameters", _torchinfo),
+        Convention(
+            "fvcore", "fvcore FlopCountAnalysis: no bias, 2 x batch norm, global pool", _fvcore
+        ),
+        Convention(
+            "torchinfo", "torchinfo mult-adds: batch norm counts its parameters", _torchinfo
+        ),
         Convention("thop", "thop profile: 4 x batch norm, pool outputs", _thop),
-        Convention("torch-pruning", "Torch-Pruning count_ops_and_params: contest + ReLU", _torch_pruning),
+        Convention(
+            "torch-pruning", "Torch-Pruning count_ops_and_params: contest + ReLU", _torch_pruning
+        ),
         Convention("flop-counter", "torch FlopCounterMode: 2 x multiplications", _flop_counter),
     )
 }

@@ -219,9 +219,7 @@ def sized(network: Network, input_size: int) -> Network:
             shortcut, _ = run(unit.shortcut, size)
             branch, size = run(unit.branch, size)
             tail, size = run(unit.tail, size)
-            units.append(
-                msgspec.structs.replace(unit, branch=branch, shortcut=shortcut, tail=tail)
-            )
+            units.append(msgspec.structs.replace(unit, branch=branch, shortcut=shortcut, tail=tail))
         stages.append(msgspec.structs.replace(stage, units=tuple(units)))
     return msgspec.structs.replace(network, input_size=input_size, stages=tuple(stages))
 

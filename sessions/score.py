@@ -56,9 +56,7 @@ class Rule(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
         return macs_saved / self.base_macs * self.base_f1
 
 
-CONTEST = Rule(
-    name="contest", base_macs=13_878_369, base_f1=0.8367, cliff=0.5, halved_from=0.8367
-)
+CONTEST = Rule(name="contest", base_macs=13_878_369, base_f1=0.8367, cliff=0.5, halved_from=0.8367)
 PRESETS: dict[str, Rule] = {
     rule.name: rule
     for rule in (

@@ -103,8 +103,6 @@ class LiveSession:
         self._given_up: set[int] = set()
         """Variants whose automatic evaluation failed."""
 
-
-
     def claim(self) -> None:
         """Take the folder and read its session, where it has one; no process is started.
 
@@ -198,8 +196,6 @@ class LiveSession:
         else:
             (self.folder / "lock").unlink(missing_ok=True)
 
-
-
     def receive(self, event: AnyEvent | Unknown) -> None:
         """Take an event from a child process."""
         if isinstance(event, CommandFailed) and self.state.current is None:
@@ -270,8 +266,6 @@ class LiveSession:
         assert self._loop is not None
         return self._loop.time() - self._began
 
-
-
     def request_edit(self, edit: Edit, *, is_preparation: bool = False) -> None:
         """Make an edit on the current variant: the state shows it at once, the engine confirms.
 
@@ -281,9 +275,7 @@ class LiveSession:
         variant = self.state.variant
         if variant is None:
             raise RequestError("the model is still opening")
-        requested = EditRequested(
-            variant=self.state.next_variant, parent=variant.number, edit=edit
-        )
+        requested = EditRequested(variant=self.state.next_variant, parent=variant.number, edit=edit)
         try:
             self.dispatch(requested)
         except EditError as error:
@@ -427,8 +419,6 @@ class LiveSession:
     def choose_rule(self, rule: Rule) -> None:
         """Score by another rule from now on."""
         self.dispatch(RuleChosen(rule=rule))
-
-
 
     def _select(self, variant: int | None, otherwise: str) -> None:
         if variant is None:

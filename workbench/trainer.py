@@ -214,8 +214,9 @@ def main() -> None:
         if command is not None:
             trainer.handle(command)
         elif not is_warm and not channel.is_parent_gone:
-            import workbench.training.augment  # noqa: F401  (albumentations takes seconds)
+            from workbench.training.augment import pipeline
 
+            pipeline("none")  # imports albumentations, which takes seconds
             is_warm = True
 
 

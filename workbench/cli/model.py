@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from sessions import edits, macs
-from sessions.network import Network
 from sessions.events import LayerStats
+from sessions.network import Network
 from sessions.stats import unit_std
 from workbench.cli.output import Json, console, print_json, quiet_stdout, table
 from workbench.errors import UserError
@@ -20,7 +20,8 @@ ModelPath = Annotated[
     Path, typer.Argument(metavar="MODEL", help="A checkpoint: .pt, .pth or .safetensors.")
 ]
 InputSize = Annotated[
-    int | None, typer.Option(help="Input edge in pixels; the file's or the family's own if left out.")
+    int | None,
+    typer.Option(help="Input edge in pixels; the file's or the family's own if left out."),
 ]
 
 
@@ -75,7 +76,8 @@ def edit(
     changes: Annotated[
         list[str],
         typer.Argument(
-            metavar="EDIT...", help="off:stage1.unit3 on:... head:conv head:linear classes:9 input:80"
+            metavar="EDIT...",
+            help="off:stage1.unit3 on:... head:conv head:linear classes:9 input:80",
         ),
     ],
     seed: Annotated[int, typer.Option(help="For the weights of a new classifier.")] = 0,
@@ -262,9 +264,7 @@ def _print_tree(network: Network, found: dict[str, LayerStats], convention: str)
                 )  # fmt: skip
     screen = console()
     screen.print(rows)
-    screen.print(
-        f"total {total:,} MACs ({convention}), {network.total_parameters():,} parameters"
-    )
+    screen.print(f"total {total:,} MACs ({convention}), {network.total_parameters():,} parameters")
     others = table("convention", "MACs", "what it counts")
     for name, convention_ in macs.CONVENTIONS.items():
         others.add_row(name, f"{macs.count(network, name):,}", convention_.source)

@@ -1,1 +1,212 @@
-COMMANDS=()
+"""Commands with a screen: open, demo, replay, screenshot."""
+
+import asyncio
+import datetime
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from sessions import log
+from sessions.recipe import Recipe
+from sessions.recipe import load as load_recipe
+from sessions.score import load_rule
+from workbench.cli.output import Json
+from workbench.errors import UserError
+
+if TYPE_CHECKING:
+    from workbench.live import LiveSession
+
+DEMO = Path(__file__).parent.parent / "demo"
+Device = Annotated[str, typer.Option(help="auto, cpu or cuda.")]
+
+
+def open_(
+    model: Annotated[
+        Path,
+        typer.Argument(metavar="MODEL", help="A checkpoint, or a session folder to go on with."),
+    ],
+    data: Annotated[
+        str | None,
+        typer.Option(help="digits, or a folder of images; without it F1 is not measured."),
+    ] = None,
+    input_size: Annotated[
+        int | None,
+        typer.Option(help="Input edge in pixels; the file's or family's own if left out."),
+    ] = None,
+    session: Annotated[
+        Path | None, typer.Option(help="New session folder; in the user's data folder if left out.")
+    ] = None,
+    recipe: Annotated[Path | None, typer.Option(help="TOML recipe for fine-tuning.")] = None,
+    rule: Annotated[
+        str | None, typer.Option(help="Score rule: contest, readme, smooth or a TOML file.")
+    ] = None,
+    device: Device = "auto",
+    seed: Annotated[int, typer.Option(help="Of the split and of new weights.")] = 0,
+) -> None:
+    """Open a model, or a session, in the workbench."""
+    from workbench.live import LiveSession, Opening
+
+    _check_terminal("inspect, edit, train and evaluate work without one")
+    is_session = log.is_session(model)
+    if is_session and (session is not None or input_size is not None):
+        raise UserError("a session goes on as it is: leave --session and --input-size out")
+    if not model.exists():
+        raise UserError(f"no file {model}: check the path")
+    if model.is_dir() and not is_session:
+        raise UserError(f"{model} is a folder without a session: name a model file or a session")
+    folder = model if is_session else session or new_session_folder(model.stem)
+    _show(
+        LiveSession(
+            Opening(
+                folder=folder.absolute(),
+                model=None if is_session else model.absolute(),
+                data=_absolute(data),
+                input_size=input_size,
+                device=device,
+                recipe=load_recipe(recipe) if recipe else Recipe(),
+                rule=load_rule(rule) if rule else None,
+                seed=seed,
+            )
+        )
+    )
+
+
+def demo(
+    headless: Annotated[
+        bool, typer.Option("--headless", help="The same journey without a screen.")
+    ] = False,
+    session: Annotated[Path | None, typer.Option(help="New session folder.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Open the embedded model and data: switch units off, press r, watch F1 come back."""
+    from workbench.live import LiveSession, Opening
+
+    if not headless and not _has_terminal():
+        print("no terminal here: running the demo's journey without a screen", file=sys.stderr)
+        headless = True
+    opening = Opening(
+        folder=(session or new_session_folder("demo")).absolute(),
+        model=DEMO / "digits.safetensors",
+        data="digits",
+        recipe=load_recipe(DEMO / "recipe.toml"),
+    )
+    if not headless:
+        _show(LiveSession(opening))
+        return
+    from workbench.cli.verify import run_demo_headless
+
+    run_demo_headless(opening, as_json=as_json)
+
+
+def replay(
+    folder: Annotated[Path, typer.Argument(metavar="SESSION", help="A session folder.")],
+    speed: Annotated[float, typer.Option(help="0.25 to 64.", min=0.25, max=64)] = 1.0,
+    verify: Annotated[
+        bool, typer.Option("--verify", help="Rebuild it without a screen and compare.")
+    ] = False,
+    data: Annotated[
+        str | None, typer.Option(help="With --verify: where the data is now, if it was moved.")
+    ] = None,
+    f1_tolerance: Annotated[
+        float, typer.Option(help="With --verify: largest accepted difference of F1.")
+    ] = 0.002,
+    skip_f1: Annotated[
+        bool, typer.Option("--skip-f1", help="With --verify: do not measure F1 again.")
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """Play a recorded session in the same screen, or verify it."""
+    if verify:
+        from workbench.cli.verify import run_verify
+
+        run_verify(folder, data, f1_tolerance, skip_f1=skip_f1, as_json=as_json)
+        return
+    from workbench.player import Player
+
+    player = Player(folder, speed)
+    _check_terminal("replay --verify works without one")
+    if player.is_torn:
+        print("note: the last line was cut off and is left out", file=sys.stderr)
+    from workbench.app import WorkbenchApp
+
+    WorkbenchApp(player).run()
+
+
+def screenshot(
+    folder: Annotated[Path, typer.Argument(metavar="SESSION", help="A session folder.")],
+    out: Annotated[Path, typer.Option("-o", "--out", help="SVG file to write.")],
+    at: Annotated[
+        float | None, typer.Option(help="Seconds on the replay's clock; the end if left out.")
+    ] = None,
+    size: Annotated[str, typer.Option(help="Columns x rows.")] = "120x36",
+    select: Annotated[str | None, typer.Option(help="Row to put the cursor on.")] = None,
+    panel: Annotated[int, typer.Option(help="Panel 1 to 3 where they are tabs.", min=1, max=3)] = 1,
+) -> None:
+    """Write the screen of a recorded session as an SVG picture."""
+    from workbench.picture import draw
+    from workbench.player import Player
+
+    try:
+        columns, rows = (int(part) for part in size.split("x"))
+    except ValueError:
+        raise UserError(f"--size takes columns x rows like 120x36, not {size!r}") from None
+    player = Player(folder, is_paused=True)
+    player.playback.seek(player.playback.timeline.seconds if at is None else at)
+    svg = asyncio.run(draw(player, (columns, rows), select, panel))
+    try:
+        out.write_text(svg, encoding="utf-8")
+    except OSError as error:
+        raise UserError(f"cannot write {out}: {error.strerror}") from error
+    print(f"saved {out}")
+
+
+def new_session_folder(name: str) -> Path:
+    """A folder of its own for a new session, in the user's data folder."""
+    import platformdirs
+
+    stamp = datetime.datetime.now().strftime("%Y%m%d-%H%M%S")
+    base = platformdirs.user_data_path("workbench") / "sessions"
+    folder = base / f"{name}-{stamp}"
+    number = 2
+    while folder.exists():
+        folder = base / f"{name}-{stamp}-{number}"
+        number += 1
+    return folder
+
+
+def _absolute(data: str | None) -> str | None:
+    """Folders are recorded absolutely, so that a session opens from anywhere."""
+    if data is None or (data == "digits" and not Path(data).exists()):
+        return data
+    return str(Path(data).expanduser().absolute())
+
+
+def _has_terminal() -> bool:
+    return sys.stdin.isatty() and sys.stdout.isatty()
+
+
+def _check_terminal(otherwise: str) -> None:
+    if not _has_terminal():
+        raise UserError(f"this needs a terminal; {otherwise}")
+
+
+def _show(live: "LiveSession") -> None:
+    live.claim()
+    from workbench.app import WorkbenchApp
+
+    app = WorkbenchApp(live)
+    problem = app.run()
+    if problem:
+        raise UserError(problem)
+    if app.return_code:
+        raise typer.Exit(app.return_code)
+    if live.log_error:
+        print(f"error: the session could not be saved whole: {live.log_error}", file=sys.stderr)
+    if log.is_session(live.folder):
+        print(f"session kept; go on with: workbench open {live.folder}")
+
+
+open_.__name__ = "open"
+COMMANDS = (open_, demo, replay, screenshot)

@@ -78,9 +78,7 @@ def train(
     epochs: Annotated[int | None, typer.Option(help="Passes over the training images.")] = None,
     learning_rate: Annotated[float | None, typer.Option(help="Peak of the cosine.")] = None,
     batch_size: Annotated[int | None, typer.Option(help="Images a step.")] = None,
-    augmentation: Annotated[
-        str | None, typer.Option(help="none, shift, light or strong.")
-    ] = None,
+    augmentation: Annotated[str | None, typer.Option(help="none, shift, light or strong.")] = None,
     train_seed: Annotated[
         int | None, typer.Option(help="Of batches and augmentation; the recipe's if left out.")
     ] = None,
@@ -89,7 +87,8 @@ def train(
     device: Device = "auto",
     seed: Seed = 0,
     resume: Annotated[
-        bool, typer.Option("--resume", help="Go on with a run of the same command that was stopped.")
+        bool,
+        typer.Option("--resume", help="Go on with a run of the same command that was stopped."),
     ] = False,
     as_json: Json = False,
 ) -> None:

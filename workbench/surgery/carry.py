@@ -10,7 +10,7 @@ import torch
 from sessions import edits
 from sessions.edits import Classes, Edit, EditError, Head, UnitOff, UnitOn
 from sessions.network import Network, Unit, replace_unit
-from workbench.surgery.build import State, build, expected_shapes
+from workbench.surgery.build import State, build
 
 TOLERANCE = 1e-5
 """Largest accepted difference of a logit, relative to the largest logit where that is above 1."""

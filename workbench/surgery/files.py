@@ -10,7 +10,6 @@ import json
 import os
 import pickle
 import re
-import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -195,7 +194,9 @@ def _content(path: Path) -> bytes:
     return content
 
 
-def _tensors(path: Path, content: bytes, notes: list[str]) -> tuple[str | None, Mapping[str, object]]:
+def _tensors(
+    path: Path, content: bytes, notes: list[str]
+) -> tuple[str | None, Mapping[str, object]]:
     """The structure, where the file stores one, and its mapping of tensors."""
     if content[8:9] == b"{" and not content.startswith(b"PK"):
         return _from_safetensors(path, content)
@@ -251,7 +252,8 @@ def _unwrapped(path: Path, value: object, notes: list[str]) -> Mapping[str, obje
         inner = [
             (name, item)
             for name, item in value.items()
-            if isinstance(item, Mapping) and any(isinstance(x, Tensor | Mapping) for x in item.values())
+            if isinstance(item, Mapping)
+            and any(isinstance(x, Tensor | Mapping) for x in item.values())
         ]
         preferred = ("state_dict", "model", "model_state_dict", "net", "ema", "weights")
         inner.sort(key=lambda found: preferred.index(found[0]) if found[0] in preferred else 99)
@@ -282,7 +284,9 @@ def _checked(path: Path, tensors: Mapping[str, object], notes: list[str]) -> Sta
         if not isinstance(name, str) or not isinstance(value, Tensor):
             raise UserError(f"{path}: {name!r} is not a named tensor")
         if value.layout != torch.strided or value.is_complex() or value.is_quantized:
-            raise UserError(f"{path}: {name} is sparse, complex or quantized; dense floats are needed")
+            raise UserError(
+                f"{path}: {name} is sparse, complex or quantized; dense floats are needed"
+            )
         if value.is_floating_point():
             if not bool(torch.isfinite(value).all()):
                 broken.append(name)

@@ -1,19 +1,26 @@
 """Named albumentations pipelines over uint8 batches, the same images for the same seed."""
 
 import os
+from typing import TYPE_CHECKING
 
-os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")
-
-import albumentations as A
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+if TYPE_CHECKING:
+    import albumentations as A
+
 cv2.setNumThreads(1)
 
 
-def pipeline(name: str) -> A.Compose:
-    """The pipeline of a preset: none, shift (keeps left and right), light, strong."""
+def pipeline(name: str) -> "A.Compose":
+    """The pipeline of a preset: none, shift (keeps left and right), light, strong.
+
+    The first call takes seconds: it imports albumentations, which evaluation does not need.
+    """
+    os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")
+    import albumentations as A
+
     fill = {"border_mode": cv2.BORDER_REFLECT_101}
     shift = A.Affine(
         scale=(0.9, 1.1), translate_percent=(-0.08, 0.08), rotate=(-10, 10), p=0.8, **fill
@@ -39,9 +46,7 @@ def pipeline(name: str) -> A.Compose:
     return A.Compose(presets[name])
 
 
-def augmented(
-    transform: A.Compose, images: NDArray[np.uint8], seed: int
-) -> NDArray[np.uint8]:
+def augmented(transform: "A.Compose", images: NDArray[np.uint8], seed: int) -> NDArray[np.uint8]:
     """A new batch (N, S, S, C) in which every image went through the pipeline."""
     if not transform.transforms:
         return np.ascontiguousarray(images)

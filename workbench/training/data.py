@@ -194,9 +194,7 @@ def _build(
     partial.mkdir()
     total = len(listing.items)
     shape = (total, size, size, channels)
-    images = np.lib.format.open_memmap(
-        partial / "all.npy", mode="w+", dtype=np.uint8, shape=shape
-    )
+    images = np.lib.format.open_memmap(partial / "all.npy", mode="w+", dtype=np.uint8, shape=shape)
     digest = hashlib.sha256()
     kept: list[int] = []
     skipped: list[Skipped] = []
@@ -228,9 +226,7 @@ def _build(
     os.replace(partial, folder)
 
 
-def _decode(
-    path: str, size: int, channels: int
-) -> tuple[NDArray[np.uint8] | None, bytes, str]:
+def _decode(path: str, size: int, channels: int) -> tuple[NDArray[np.uint8] | None, bytes, str]:
     """The image at the size, the hash of the file, and why there is no image if there is none."""
     try:
         content = Path(path).read_bytes()
@@ -252,5 +248,3 @@ def _decode(
     method = cv2.INTER_AREA if larger else cv2.INTER_CUBIC
     resized = cv2.resize(image, (size, size), interpolation=method)
     return resized.reshape(size, size, channels).astype(np.uint8), digest, ""
-
-

@@ -11,7 +11,7 @@ from torch.nn.utils.fusion import fuse_conv_bn_weights
 
 from sessions.events import ClassScore, Evaluation
 from sessions.network import Network
-from workbench.surgery.build import Assembled, build
+from workbench.surgery.build import Assembled
 from workbench.training.data import Split
 
 BATCH = 32
@@ -80,9 +80,7 @@ def score_predictions(
     )
 
 
-def paired_test(
-    a_right: NDArray[np.bool_], b_right: NDArray[np.bool_]
-) -> dict[str, int | float]:
+def paired_test(a_right: NDArray[np.bool_], b_right: NDArray[np.bool_]) -> dict[str, int | float]:
     """Exact McNemar test on the same images: how likely a difference this large is by chance."""
     from scipy.stats import binomtest
 

@@ -118,7 +118,9 @@ def fresh(
         out = int(full * width)
         mid = out // 4
         if init_width < 1 or out <= before or mid % groups or (out - before) % groups:
-            raise UserError(f"width {width:g} does not divide into {groups} groups in stage{number}")
+            raise UserError(
+                f"width {width:g} does not divide into {groups} groups in stage{number}"
+            )
         stages.append(
             tuple(
                 UnitPlan(
@@ -258,9 +260,7 @@ def _norm(path: str, key: str, axis: str) -> Layer:
 def _head_unit(plan: Plan, axis: str) -> Unit:
     pool = Layer(path="output.pool", kind="global_pool", in_axis=axis, out_axis=axis)
     flat_axis = axis if plan.head_kind == "linear" else "classes"
-    flatten = Layer(
-        path="output.flatten", kind="flatten", in_axis=flat_axis, out_axis=flat_axis
-    )
+    flatten = Layer(path="output.flatten", kind="flatten", in_axis=flat_axis, out_axis=flat_axis)
     head = Layer(
         path="output.head", kind="linear" if plan.head_kind == "linear" else "conv",
         in_axis=axis, out_axis="classes", key="output", has_bias=plan.head_has_bias,

@@ -1,0 +1,85 @@
+"""F1 over the session's measurements and training loss over epochs."""
+
+import msgspec
+from textual.app import ComposeResult
+from textual.containers import Vertical
+from textual.reactive import reactive
+from textual.widget import Widget
+from textual.widgets import Static
+from textual_plotext import PlotextPlot
+
+
+class CurvesView(msgspec.Struct, frozen=True):
+    """Points of both curves and where jobs begin."""
+
+    f1: tuple[tuple[float, float], ...]
+    """(measurement, macro F1)"""
+    loss: tuple[tuple[float, float], ...]
+    """(epoch over all jobs, training loss)"""
+    marks: tuple[float, ...] = ()
+    """Measurements at which the network was cut."""
+
+
+class Curves(Widget):
+    """Two plots side by side, or a word while there is nothing to draw."""
+
+    DEFAULT_CSS = """
+    Curves {
+        layout: horizontal;
+        & > Vertical { width: 1fr; }
+        & > Vertical > Static { color: $text-muted; text-align: center; }
+        & > Vertical > PlotextPlot { height: 1fr; }
+        & > Static { width: 1fr; padding: 0 1; color: $text-muted; }
+    }
+    """
+
+    view: reactive[CurvesView] = reactive(CurvesView((), ()))
+
+    def compose(self) -> ComposeResult:
+        """A word, and the plots."""
+        yield Static("No curves yet: e measures F1, f fine-tunes.")
+        for name, title in (("f1", "F1 by measurement"), ("loss", "training loss by epoch")):
+            with Vertical(id=name):
+                yield Static(title)
+                yield PlotextPlot()
+
+    def on_mount(self) -> None:
+        """Show what there is."""
+        self.watch_view(self.view)
+
+    def watch_view(self, view: CurvesView) -> None:
+        """Draw the curves that have points."""
+        if not self.is_mounted:
+            return
+        self.query_one("Curves > Static").display = not view.f1 and not view.loss
+        self._draw("#f1", view.f1, "green", view.marks)
+        self._draw("#loss", view.loss, "orange", ())
+
+    def _draw(
+        self,
+        selector: str,
+        points: tuple[tuple[float, float], ...],
+        color: str,
+        marks: tuple[float, ...],
+    ) -> None:
+        box = self.query_one(selector)
+        box.display = bool(points)
+        if not points:
+            return
+        widget = box.query_one(PlotextPlot)
+        plt = widget.plt
+        plt.clear_data()
+        plt.clear_figure()
+        xs, ys = [x for x, _ in points], [y for _, y in points]
+        for mark in marks:
+            plt.vertical_line(mark, color="red")
+        if len(points) == 1:
+            plt.scatter(xs, ys, color=color, marker="●")
+            plt.ylim(ys[0] - 0.05, ys[0] + 0.05)
+        else:
+            plt.plot(xs, ys, color=color, marker="braille")
+        plt.xaxes(True, False)
+        plt.yaxes(True, False)
+        plt.yfrequency(4)
+        plt.xfrequency(3)
+        widget.refresh()

@@ -1,0 +1,294 @@
+"""The application: keys to requests, events to the screen. Live and replay differ in their source only."""
+
+import asyncio
+from collections.abc import Callable
+from pathlib import Path
+from typing import ClassVar
+
+from textual.app import App
+from textual.binding import Binding, BindingType
+
+from sessions.events import (
+    AnyEvent,
+    CommandFailed,
+    DataFailed,
+    DataOpened,
+    Edited,
+    EditRejected,
+    JobFailed,
+    JobFinished,
+    ModelOpened,
+    ModelSaved,
+    ProcessExited,
+    Unknown,
+)
+from sessions.recipe import Recipe
+from widgets.network_tree import NetworkTree
+from widgets.replay_bar import ReplayBar
+from workbench.live import LiveSession, RequestError
+from workbench.player import Player
+from workbench.screens.dialogs import HelpScreen, RecipeScreen, SaveScreen, VariantsScreen
+from workbench.screens.main import MainScreen
+
+EDITING = frozenset(
+    {
+        "toggle", "undo", "redo", "recover", "fine_tune", "fine_tune_with", "evaluate", "stop",
+        "resume", "save",
+    }
+)  # fmt: skip
+REPLAYING = frozenset({"play", "step", "seek", "speed", "start", "end"})
+
+
+class WorkbenchApp(App[str]):
+    """Shows a live session or a recorded one."""
+
+    TITLE = "workbench"
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("space", "toggle", "On/off", tooltip="Switch the selected unit off, or on again"),
+        Binding("r", "recover", "Recover", tooltip="Re-estimate batch norm on the cut network"),
+        Binding("f", "fine_tune", "Fine-tune", tooltip="Fine-tune with the session's recipe"),
+        Binding(
+            "F", "fine_tune_with", "Fine-tune with…", show=False, key_display="F",
+            tooltip="Choose epochs, learning rate and more, then fine-tune",
+        ),
+        Binding("e", "evaluate", "Evaluate", tooltip="Measure F1 now, also in the middle of an epoch"),
+        Binding("x", "stop", "Stop", tooltip="Stop the job and keep its result; twice: at once"),
+        Binding("c", "resume", "Continue", tooltip="Go on with the job that was cut off"),
+        Binding("u", "undo", "Undo", tooltip="Back to the variant before, with its weights"),
+        Binding("ctrl+r", "redo", "Redo", show=False, tooltip="Forward again"),
+        Binding("t", "variants", "Variants", show=False, tooltip="All variants; enter jumps to one"),
+        Binding("s", "save", "Save", tooltip="Save the current variant to a file"),
+        Binding("space", "play", "Play/pause", tooltip="Play or pause the replay"),
+        Binding("full_stop", "step(1)", "Step", key_display=".,", tooltip="To the next or previous event"),
+        Binding("comma", "step(-1)", "Step back", show=False),
+        Binding("plus,equals_sign", "speed(1)", "Speed", key_display="+-", tooltip="Faster or slower"),
+        Binding("minus", "speed(-1)", "Slower", show=False),
+        Binding(
+            "right_square_bracket", "seek(10)", "Seek", key_display="[]",
+            tooltip="Ten seconds forward or back",
+        ),
+        Binding("left_square_bracket", "seek(-10)", "Back", show=False),
+        Binding("0", "start", "Start", show=False, tooltip="To the start of the recording"),
+        Binding("9", "end", "End", key_display="9", tooltip="To the end of the recording"),
+        Binding("question_mark", "help", "Help", key_display="?", tooltip="Keys and words"),
+        Binding("q", "quit", "Quit", tooltip="Quit; everything is kept in the session"),
+    ]  # fmt: skip
+
+    def __init__(self, source: LiveSession | Player) -> None:
+        super().__init__()
+        self.live = source if isinstance(source, LiveSession) else None
+        self.player = source if isinstance(source, Player) else None
+        self.main = MainScreen()
+        self._stop_asked = False
+        self._play_task: asyncio.Task[None] | None = None
+
+    async def on_mount(self) -> None:
+        """Show the screen, then start what feeds it."""
+        await self.push_screen(self.main)
+        if self.live is not None:
+            self.live.listener = self.take
+            self.call_after_refresh(self.live.start)
+            self._show()
+        if self.player is not None:
+            self.player.listener = self._show
+            self._play_task = asyncio.create_task(self.player.run())
+            self._show()
+
+    async def on_unmount(self) -> None:
+        """Let the processes save."""
+        if self._play_task is not None:
+            self._play_task.cancel()
+        if self.live is not None:
+            self.live.listener = lambda event: None
+            await self.live.close()
+
+    def take(self, event: AnyEvent | Unknown) -> None:
+        """Something happened in the live session."""
+        live = self.live
+        assert live is not None
+        if live.problem:
+            self.exit(live.problem, return_code=1)
+            return
+        self._show()
+        if (toast := describe(event)) is not None:
+            text, severity = toast
+            self.notify(text, severity=severity, timeout=8, markup=False)
+        if isinstance(event, JobFinished | JobFailed | ProcessExited):
+            self._stop_asked = False
+            self.refresh_bindings()
+
+    def _show(self) -> None:
+        if self.live is not None:
+            self.main.show(self.live.state, self.live.log_error)
+        elif self.player is not None:
+            self.main.show(self.player.state)
+            self.main.show_replay(self.player.view)
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Replay edits nothing; live has nothing to play. The one place that decides it."""
+        if self.live is None and action in EDITING:
+            return False
+        if self.live is not None:
+            state = self.live.state
+            if action in REPLAYING or (action == "resume" and state.resumable is None):
+                return False
+            if action == "stop" and state.running is None and not state.queued:
+                return False
+        return True
+
+    def on_network_tree_toggle_requested(self, message: NetworkTree.ToggleRequested) -> None:
+        """Switch a unit."""
+        self._ask(lambda live: live.toggle(message.unit))
+
+    def on_replay_bar_seek_requested(self, message: ReplayBar.SeekRequested) -> None:
+        """Go to where the bar was clicked."""
+        if self.player is not None:
+            self.player.seek_share(message.share)
+
+    def action_toggle(self) -> None:
+        """Switch the unit of the selected row."""
+        self.main.query_one(NetworkTree).action_toggle()
+
+    def action_undo(self) -> None:
+        """Back to the variant before."""
+        self._ask(lambda live: live.undo())
+
+    def action_redo(self) -> None:
+        """Forward again."""
+        self._ask(lambda live: live.redo())
+
+    def action_recover(self) -> None:
+        """Re-estimate batch norm."""
+        self._ask(lambda live: live.queue_job("recover"))
+
+    def action_fine_tune(self) -> None:
+        """Fine-tune with the session's recipe."""
+        self._ask(lambda live: live.queue_job("fine-tune"))
+
+    def action_fine_tune_with(self) -> None:
+        """Ask for a recipe, then fine-tune."""
+        if self.live is None:
+            return
+
+        def start(recipe: Recipe | None) -> None:
+            if recipe is not None and self.live is not None:
+                self.live.recipe = recipe
+                self._ask(lambda live: live.queue_job("fine-tune"))
+
+        self.push_screen(RecipeScreen(self.live.recipe), start)
+
+    def action_evaluate(self) -> None:
+        """Measure F1 now."""
+        self._ask(lambda live: live.evaluate_now())
+
+    def action_stop(self) -> None:
+        """Ask the job to stop; the second time, end it."""
+        by_force, self._stop_asked = self._stop_asked, True
+        self._ask(lambda live: live.stop_job(by_force=by_force))
+
+    def action_resume(self) -> None:
+        """Go on with the job that was cut off."""
+        self._ask(lambda live: live.resume_job())
+
+    def action_save(self) -> None:
+        """Ask for a file and save."""
+        live = self.live
+        if live is None or live.state.current is None:
+            return
+        source = Path(live.state.source)
+        name = f"{source.stem}-v{live.state.current}{source.suffix}"
+        suggestion = str(Path.cwd() / name)
+
+        def save(path: str | None) -> None:
+            if path is not None:
+                self._ask(lambda live: live.save_model(Path(path).expanduser().absolute()))
+
+        self.push_screen(SaveScreen(suggestion), save)
+
+    def action_variants(self) -> None:
+        """Show all variants; jump to one."""
+        source = self.live or self.player
+        assert source is not None
+
+        def jump(variant: int | None) -> None:
+            if variant is not None and self.live is not None:
+                self._ask(lambda live: live.select(variant))
+
+        self.push_screen(VariantsScreen(source.state), jump)
+
+    def action_help(self) -> None:
+        """Keys and words."""
+        shown = [
+            active.binding
+            for active in self.main.active_bindings.values()
+            if active.enabled and active.binding.key not in ("ctrl+q", "ctrl+c")
+        ]
+        self.push_screen(HelpScreen(shown))
+
+    def action_play(self) -> None:
+        """Play or pause."""
+        if self.player is not None:
+            self.player.play_or_pause()
+
+    def action_step(self, direction: int) -> None:
+        """To the next or previous event."""
+        if self.player is not None:
+            self.player.step(direction)
+
+    def action_seek(self, seconds: int) -> None:
+        """Forward or back in time."""
+        if self.player is not None:
+            self.player.seek_by(seconds)
+
+    def action_speed(self, direction: int) -> None:
+        """Faster or slower."""
+        if self.player is not None:
+            self.player.change_speed(direction)
+
+    def action_start(self) -> None:
+        """To the start."""
+        if self.player is not None:
+            self.player.seek_share(0.0)
+
+    def action_end(self) -> None:
+        """To the end."""
+        if self.player is not None:
+            self.player.seek_share(1.0)
+
+    def _ask(self, request: Callable[[LiveSession], None]) -> None:
+        live = self.live
+        if live is not None:
+            self._request(lambda: request(live))
+
+    def _request(self, request: Callable[[], None]) -> None:
+        try:
+            request()
+        except RequestError as error:
+            self.notify(str(error), severity="warning", timeout=8, markup=False)
+        self.refresh_bindings()
+
+
+def describe(event: AnyEvent | Unknown) -> tuple[str, str] | None:
+    """What to tell the user about an event besides what the screen shows, and how urgent it is."""
+    match event:
+        case ModelOpened(notes=notes) if notes:
+            return "; ".join(notes), "information"
+        case DataOpened(skipped_count=count, skipped=skipped) if count:
+            first = skipped[0]
+            return f"{count} files skipped, first {first.path}: {first.reason}", "warning"
+        case DataFailed(reason=reason):
+            return f"data: {reason}", "error"
+        case Edited(lost=lost) if lost:
+            return f"lost: {', '.join(lost)}", "warning"
+        case EditRejected(reason=reason):
+            return reason, "error"
+        case JobFailed(reason=reason):
+            return reason, "error"
+        case CommandFailed(reason=reason):
+            return reason, "error"
+        case ProcessExited(process=process, reason=reason):
+            return f"the {process} was {reason}; it starts again when needed", "error"
+        case ModelSaved(path=path, macs=macs, ptflops_macs=counted, bytes=size):
+            agreed = "ptflops agrees" if counted == macs else f"ptflops counts {counted:,}"
+            return f"saved {path} ({size:,} bytes, {macs:,} MACs, {agreed})", "information"
+    return None

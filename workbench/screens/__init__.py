@@ -1,0 +1,1 @@
+"""The screens: thin compositions of widgets, and the pure functions that cut state into views."""

@@ -1,0 +1,185 @@
+"""Small dialogs over the main screen: help, save as, recipe, variants."""
+
+from collections.abc import Iterable
+from typing import ClassVar
+
+from rich.table import Table
+from rich.text import Text
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Vertical, VerticalScroll
+from textual.screen import ModalScreen
+from textual.widgets import Input, Label, OptionList, Static
+from textual.widgets.option_list import Option
+
+from sessions.recipe import Recipe, RecipeError, changed
+from sessions.state import SessionState
+
+DIALOG_CSS = """
+{name} {{
+    align: center middle;
+    & > .dialog {{
+        width: {width};
+        max-width: 95%;
+        height: auto;
+        max-height: 90%;
+        padding: 1 2;
+        border: round $primary;
+        background: $surface;
+    }}
+}}
+"""
+EXPLAINED = (
+    ("● ○", "unit on, unit off"),
+    ("↓", "halves the resolution, has to stay"),
+    ("share", "part of all MACs that run"),
+    ("std", "standard deviation of the weights; low ones are cut first by the usual rule"),
+    ("worth F1", "cutting the unit lowers the score if it costs less F1 than this"),
+    ("score", "MACs and F1 in one number by the score rule; lower is better"),
+)
+
+
+class HelpScreen(ModalScreen[None]):
+    """The keys, read from the bindings, and the words of the screen."""
+
+    CSS = DIALOG_CSS.format(name="HelpScreen", width=76)
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape,question_mark,q", "dismiss", "Close"),
+    ]
+
+    def __init__(self, bindings: Iterable[Binding]) -> None:
+        super().__init__()
+        self._bindings_shown = list(bindings)
+
+    def compose(self) -> ComposeResult:
+        """Keys, then words."""
+        keys = Table.grid(padding=(0, 2))
+        for binding in self._bindings_shown:
+            name = binding.key_display or binding.key.replace("question_mark", "?")
+            keys.add_row(
+                Text(name.replace(",", " "), style="bold"), binding.tooltip or binding.description
+            )
+        words = Table.grid(padding=(0, 2))
+        for word, meaning in EXPLAINED:
+            words.add_row(Text(word, style="bold"), meaning)
+        with VerticalScroll(classes="dialog"):
+            yield Static(Text("Keys", style="bold underline"))
+            yield Static(keys)
+            yield Static(Text("\nOn the screen", style="bold underline"))
+            yield Static(words)
+            yield Static(Text("\nescape closes", style="dim"))
+
+
+class SaveScreen(ModalScreen[str | None]):
+    """Asks for the file to save to."""
+
+    CSS = DIALOG_CSS.format(name="SaveScreen", width=76)
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "dismiss", "Cancel")]
+
+    def __init__(self, suggestion: str) -> None:
+        super().__init__()
+        self._suggestion = suggestion
+
+    def compose(self) -> ComposeResult:
+        """A path to type."""
+        with Vertical(classes="dialog"):
+            yield Label("Save the current variant as (.pt, .pth or .safetensors)")
+            yield Input(self._suggestion)
+            yield Label("enter saves, escape cancels", classes="hint")
+
+    def on_input_submitted(self, event: Input.Submitted) -> None:
+        """Answer with the path."""
+        self.dismiss(event.value.strip() or None)
+
+
+class RecipeScreen(ModalScreen[Recipe | None]):
+    """Asks for the choices of a fine-tuning."""
+
+    CSS = DIALOG_CSS.format(name="RecipeScreen", width=60)
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "dismiss", "Cancel")]
+    FIELDS = ("epochs", "learning_rate", "batch_size", "augmentation", "seed")
+
+    def __init__(self, recipe: Recipe) -> None:
+        super().__init__()
+        self._recipe = recipe
+
+    def compose(self) -> ComposeResult:
+        """A field a choice."""
+        with VerticalScroll(classes="dialog"):
+            for field in self.FIELDS:
+                yield Label(field.replace("_", " "))
+                yield Input(str(getattr(self._recipe, field)), id=field, compact=True)
+            yield Label("", id="problem")
+            yield Label("enter starts, tab moves, escape cancels")
+
+    def on_input_submitted(self) -> None:
+        """Answer with the recipe, or say what is wrong with it."""
+        values: dict[str, int | float | str | None] = {}
+        for field in self.FIELDS:
+            typed = self.query_one(f"#{field}", Input).value.strip()
+            kind = type(getattr(self._recipe, field))
+            try:
+                values[field] = kind(typed)
+            except ValueError:
+                self._problem(f"{field.replace('_', ' ')}: {typed!r} is not a number")
+                return
+        try:
+            self.dismiss(changed(self._recipe, **values))
+        except RecipeError as error:
+            self._problem(str(error))
+
+    def _problem(self, text: str) -> None:
+        self.query_one("#problem", Label).update(Text(text, style="bold red"))
+
+
+class VariantsScreen(ModalScreen[int | None]):
+    """Every variant of the session; enter jumps to one."""
+
+    CSS = DIALOG_CSS.format(name="VariantsScreen", width=92)
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape,t", "dismiss", "Close")]
+
+    def __init__(self, state: SessionState) -> None:
+        super().__init__()
+        self._state = state
+
+    def compose(self) -> ComposeResult:
+        """A line a variant."""
+        options = [
+            Option(line, id=str(number)) for number, line in variant_lines(self._state).items()
+        ]
+        with Vertical(classes="dialog"):
+            yield Label(Text(f"{'variant':<37}{'units':>8}{'MACs':>12}{'F1':>8}{'score':>9}"))
+            yield OptionList(*options)
+            yield Label("enter jumps there, escape closes")
+
+    def on_mount(self) -> None:
+        """Start at the current variant."""
+        numbers = list(self._state.variants)
+        if self._state.current in numbers:
+            self.query_one(OptionList).highlighted = numbers.index(self._state.current)
+
+    def on_option_list_option_selected(self, event: OptionList.OptionSelected) -> None:
+        """Answer with the variant."""
+        self.dismiss(int(event.option.id or 0))
+
+
+def variant_lines(state: SessionState) -> dict[int, Text]:
+    """A line of the list for every variant, indented by its depth in the tree."""
+    lines = {}
+    depths: dict[int, int] = {}
+    for number, variant in state.variants.items():
+        parent = variant.parent
+        siblings = [v.number for v in state.variants.values() if v.parent == parent]
+        base = depths.get(parent, 0) if parent is not None else 0
+        depths[number] = base + (siblings.index(number) if len(siblings) > 1 else 0)
+        indent = "  " * min(depths[number], 6)
+        name = f"{'▸' if number == state.current else ' '}{indent}v{number} {variant.label}"
+        units = "-".join(map(str, variant.network.units_per_stage))
+        line = f"{name[:36]:<36}{units:>8}{variant.macs:>12,}"
+        if variant.evaluation is not None:
+            f1 = variant.evaluation.f1
+            line += f"{f1:>8.4f}{state.rule.score(variant.macs, f1):>9.4f}"
+        else:
+            line += f"{'—':>8}{'—':>9}"
+        lines[number] = Text(line, style="bold" if number == state.current else "")
+    return lines

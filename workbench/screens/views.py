@@ -1,0 +1,242 @@
+"""Slices of the session state for the widgets. Pure functions, the same for live and replay."""
+
+from pathlib import Path
+
+from sessions import history
+from sessions.network import WEIGHTED, Network
+from sessions.score import Rule
+from sessions.state import Job, SessionState, Variant
+from widgets.class_panel import ClassRow
+from widgets.curves import CurvesView
+from widgets.job_line import JobView
+from widgets.layer_panel import LayerView, stats_lines
+from widgets.rows import Row
+from widgets.score_panel import Figures, ScoreView
+
+
+def title(state: SessionState) -> str:
+    """Model and variant."""
+    variant = state.variant
+    if variant is None:
+        return "workbench"
+    label = "" if variant.label == "opened" else f" › v{variant.number} {variant.label}"
+    return f"{Path(state.source).name}{label}"
+
+
+def facts(state: SessionState) -> str:
+    """Structure, input, classes, data."""
+    variant = state.variant
+    if variant is None:
+        return ""
+    network = variant.network
+    units = "-".join(map(str, network.units_per_stage))
+    size = f"{network.input_size}×{network.input_size}"
+    data = f" · {Path(state.data.source).name}" if state.data else " · no data"
+    return f"{units} · {size} · {network.classes} classes{data}"
+
+
+def score_view(state: SessionState) -> ScoreView | None:
+    """Figures of the current variant, or of the weights in training where those are newer."""
+    variant = state.variant
+    if variant is None:
+        return None
+    opened = history.baseline(state)
+    before = history.previous(state)
+    live = _live_job(state)
+    now = _figures(variant, state.rule)
+    note = _f1_note(state, variant)
+    if live is not None and live.evaluation is not None:
+        f1 = live.evaluation.f1
+        now = Figures(variant.macs, f1, state.rule.score(variant.macs, f1))
+        note = f"live, epoch {live.epoch:.1f} of {live.recipe.epochs}"
+        before = variant
+    is_opened = opened is None or opened.number == variant.number
+    return ScoreView(
+        now=now,
+        opened=None
+        if opened is None or (is_opened and live is None)
+        else _figures(opened, state.rule),
+        before=None if before is None else _figures(before, state.rule),
+        rule=state.rule.name,
+        f1_note=note,
+        is_live=live is not None and live.evaluation is not None,
+    )
+
+
+def class_rows(state: SessionState) -> tuple[ClassRow, ...]:
+    """F1 of the classes, with the change from the opened model."""
+    variant = state.variant
+    if variant is None:
+        return ()
+    live = _live_job(state)
+    evaluation = (live and live.evaluation) or variant.evaluation
+    opened = history.baseline(state)
+    before = opened.evaluation if opened is not None else None
+    if evaluation is None:
+        return ()
+    then = {score.name: score.f1 for score in before.classes} if before is not None else {}
+    return tuple(
+        ClassRow(
+            score.name, score.f1,
+            score.f1 - then[score.name] if score.name in then and evaluation != before else None,
+            score.support,
+        )
+        for score in evaluation.classes
+    )  # fmt: skip
+
+
+def curves_view(state: SessionState) -> CurvesView:
+    """Every F1 measured in the session in order, and the loss over all fine-tunings."""
+    f1: list[tuple[float, float]] = []
+    loss: list[tuple[float, float]] = []
+    marks: list[float] = []
+    offset = 0.0
+    for job in state.jobs.values():
+        edited = state.variants.get(job.variant)
+        if job.kind == "evaluate" and edited is not None and edited.edit is not None and job.f1s:
+            marks.append(len(f1))
+        f1 += [(len(f1) + index, point.value) for index, point in enumerate(job.f1s)]
+        loss += [(offset + point.epoch, point.value) for point in job.losses]
+        if job.losses:
+            offset += job.losses[-1].epoch
+    return CurvesView(tuple(f1), tuple(loss), tuple(marks))
+
+
+def job_view(state: SessionState, log_error: str = "") -> JobView:
+    """The running job, or what to do next."""
+    if log_error:
+        return JobView(
+            message=f"NOT SAVED: {log_error}. Free some space; the steps are kept and written then.",
+            is_warning=True,
+        )
+    queue = ", ".join(job.kind for job in state.queued)
+    job = state.running
+    if job is None:
+        if state.queued:
+            first = state.queued[0]
+            return JobView(name=first.kind, detail=f"v{first.variant} starting …")
+        return _idle_view(state)
+    detail = f"v{job.variant}"
+    if job.kind == "fine-tune":
+        detail += f" epoch {min(int(job.epoch) + 1, job.recipe.epochs)}/{job.recipe.epochs}"
+    if job.losses and job.kind == "fine-tune":
+        detail += f" loss {job.losses[-1].value:.3f}"
+    return JobView(
+        name=job.kind,
+        detail=detail,
+        share=job.step / job.steps if job.steps else 0.0,
+        images_per_s=job.images_per_s,
+        left_s=job.left_s,
+        queue=queue,
+    )
+
+
+def layer_view(state: SessionState, row: Row) -> LayerView:
+    """Facts of the selected row, and the statistics of its weights."""
+    variant = state.variant
+    assert variant is not None
+    network = variant.network
+    if row.level == "layer" or (row.path not in network.units and row.parent in network.units):
+        return _layer(network, variant, row)
+    lines = [f"{row.output or '—'} out   {row.params:,} parameters"]
+    if row.is_on:
+        lines.append(f"{row.macs:,} MACs, {row.share:.1%} of the network")
+    else:
+        lines.append(f"off: saves {row.macs:,} MACs; space switches it on again")
+    if row.std is not None:
+        lines.append(f"mean weight std {row.std:.3f}")
+    if row.worth is not None:
+        lines.append(f"pays off if it costs less than {row.worth:.4f} F1")
+    elif row.is_downsampling:
+        lines.append("stays: it halves the resolution")
+    stats_of = _heaviest(network, variant, row.path)
+    return LayerView(
+        title=row.path,
+        lines=tuple(lines),
+        stats=variant.stats.get(stats_of) if stats_of else None,
+        stats_of=stats_of.rpartition(".")[2],
+    )
+
+
+def _layer(network: Network, variant: Variant, row: Row) -> LayerView:
+    layer = next(x for _, x in network.layers(include_off=True) if x.path == row.path)
+    shape = "×".join(map(str, network.weight_shape(layer)))
+    kernel = f"{layer.kernel}×{layer.kernel} " if layer.kernel > 1 else ""
+    kind = layer.kind.replace("_", " ")
+    groups = f", groups {row.groups}" if row.groups and row.groups > 1 else ""
+    lines = [
+        f"{kernel}{kind}{groups}, stride {layer.stride}, {row.output} out",
+        f"{row.macs:,} MACs   {row.params:,} parameters",
+    ]
+    if shape:
+        lines.append(f"weights {shape}")
+    stats = variant.stats.get(layer.path)
+    if stats is not None:
+        lines += stats_lines(stats)
+    return LayerView(title=row.path, lines=tuple(lines), stats=stats, stats_of=layer.name)
+
+
+def _heaviest(network: Network, variant: Variant, path: str) -> str:
+    """The layer with the most weights under a unit or stage."""
+    found = [
+        (variant.stats[layer.path].count, layer.path)
+        for unit, layer in network.layers(include_off=True)
+        if layer.kind in WEIGHTED
+        and layer.path in variant.stats
+        and (unit.path == path or unit.path.startswith(path + "."))
+    ]
+    return max(found)[1] if found else ""
+
+
+def _figures(variant: Variant, rule: Rule) -> Figures:
+    if variant.evaluation is None:
+        return Figures(variant.macs, None, None)
+    f1 = variant.evaluation.f1
+    return Figures(variant.macs, f1, rule.score(variant.macs, f1))
+
+
+def _live_job(state: SessionState) -> Job | None:
+    job = state.running
+    if job is None or job.kind != "fine-tune" or job.variant != state.current:
+        return None
+    return job
+
+
+def _f1_note(state: SessionState, variant: Variant) -> str:
+    if variant.evaluation is not None:
+        return f"{variant.evaluation.images} {variant.evaluation.split} images"
+    if state.data is None:
+        if state.data_progress is not None:
+            done, total = state.data_progress
+            return f"reading images {done:,} of {total:,}"
+        return "no data: open with --data FOLDER" if not state.data_error else "data not open"
+    if variant.network.classes != len(state.data.classes):
+        return f"the data has {len(state.data.classes)} classes"
+    is_measured = any(job.variant == variant.number for job in state.jobs.values() if job.is_active)
+    return "measuring …" if is_measured else "not measured: press e"
+
+
+def _idle_view(state: SessionState) -> JobView:
+    if state.data_error:
+        return JobView(message=f"data: {state.data_error}", is_warning=True)
+    if (job := state.resumable) is not None:
+        done = job.stored_step / job.steps * job.recipe.epochs if job.steps else 0.0
+        where = f" at epoch {done:.1f} of {job.recipe.epochs}" if job.kind == "fine-tune" else ""
+        return JobView(
+            message=f"{job.kind} of v{job.variant} was cut off{where}: c goes on with it",
+            is_warning=True,
+        )
+    failed = [job for job in state.jobs.values() if job.status == "failed"]
+    last = next(reversed(state.jobs.values()), None)
+    if failed and last is failed[-1]:
+        return JobView(message=f"{last.kind} failed: {last.reason}", is_warning=True)
+    if state.variant is None:
+        return JobView(message="opening the model …")
+    if state.data is None:
+        return JobView(message="space switches a unit off or on; open with --data to measure F1")
+    data = state.data
+    skipped = f", {data.skipped_count} files skipped" if data.skipped_count else ""
+    return JobView(
+        message=f"ready · {data.train_images:,} training, {data.val_images:,} validation "
+        f"images{skipped} · space cuts, r recovers"
+    )
