@@ -50,9 +50,9 @@ class _Kind(msgspec.Struct):
 KINDS = frozenset(kind.__struct_config__.tag for kind in get_args(AnyEvent))
 _encoder = msgspec.json.Encoder()
 _record_decoder = msgspec.json.Decoder(_RawRecord)
-_event_decoder = msgspec.json.Decoder(AnyEvent)
+_event_decoder: msgspec.json.Decoder[AnyEvent] = msgspec.json.Decoder(AnyEvent)
 _kind_decoder = msgspec.json.Decoder(_Kind)
-_command_decoder = msgspec.json.Decoder(AnyCommand)
+_command_decoder: msgspec.json.Decoder[AnyCommand] = msgspec.json.Decoder(AnyCommand)
 _header_decoder = msgspec.json.Decoder(Header)
 
 

@@ -29,7 +29,8 @@ def lineage(state: SessionState, number: int) -> Lineage:
     steps = []
     variant = state.variants[number]
     while variant.checkpoint is None:
-        assert variant.edit is not None and variant.parent is not None
+        assert variant.edit is not None
+        assert variant.parent is not None
         steps.append(variant.edit)
         variant = state.variants[variant.parent]
     return Lineage(variant.checkpoint, tuple(reversed(steps)))

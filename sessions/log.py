@@ -62,13 +62,13 @@ def read(folder: Path) -> Recording:
     *lines, rest = content.split(b"\n")
     if not lines:
         raise SessionError(f"{file} is empty: the session was cut off before its first step")
-    number = 1
+    records: list[Record] = []
     try:
         header = codec.decode_header(lines[0])
-        records = []
-        for number, line in enumerate(lines[1:], start=2):
+        for line in lines[1:]:
             records.append(codec.decode_record(line))
     except CodecError as error:
+        number = len(records) + 2 if lines[0].startswith(b'{"format"') else 1
         raise SessionError(f"{file}, line {number}: {error}") from error
     return Recording(header, records, len(content) - len(rest), bool(rest))
 
@@ -79,7 +79,7 @@ class SessionLog:
     def __init__(self, folder: Path, length: int) -> None:
         self._length = length
         self._unsaved: list[bytes] = []
-        self._file: BinaryIO = open(folder / LOG_NAME, "r+b", buffering=0)
+        self._file: BinaryIO = open(folder / LOG_NAME, "r+b", buffering=0)  # noqa: SIM115
         self._file.truncate(length)
         self._file.seek(length)
 

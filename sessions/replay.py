@@ -4,7 +4,8 @@ from bisect import bisect_right
 
 from sessions.codec import Record
 from sessions.events import JobProgressed
-from sessions.state import SessionState, reduce
+from sessions.reducer import reduce
+from sessions.state import SessionState
 
 SNAPSHOT_EVERY = 256
 """Records between stored states, so that a seek reduces at most this many."""

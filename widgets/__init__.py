@@ -1,1 +1,1 @@
-"""Textual widgets, one a file: frozen values in, messages out. They import sessions and nothing above."""
+"""Textual widgets, one a file: frozen values in, messages out; they import sessions only."""

@@ -35,7 +35,7 @@ class ClassPanel(Widget):
 
 
 def class_table(rows: tuple[ClassRow, ...], width: int, height: int) -> Table:
-    """The panel as a table; where it is too low, the worst classes are shown and the rest counted."""
+    """The panel as a table; where it is too low, the worst are shown and the rest counted."""
     table = Table(box=None, show_header=False, padding=(0, 1, 0, 0), pad_edge=False)
     ordered = sorted(rows, key=lambda row: row.f1)
     shown = ordered if len(ordered) <= height else ordered[: max(height - 1, 1)]

@@ -156,7 +156,7 @@ class NetworkTree(ScrollView, can_focus=True):
             return Strip.blank(self.size.width, self.rich_style)
         return self._row_line(self._visible[index])
 
-    def action_toggle(self) -> None:
+    def action_toggle_unit(self) -> None:
         """Ask for the unit of the selected row to be switched; a stage is folded instead."""
         row = self._selected()
         if row is None:
@@ -211,7 +211,7 @@ class NetworkTree(ScrollView, can_focus=True):
         if row.has_children and event.x in (arrow, arrow + 1):
             self.action_fold_or_unfold()
         elif row.unit and event.x in (arrow + 2, arrow + 3):
-            self.action_toggle()
+            self.action_toggle_unit()
 
     def _selected(self) -> Row | None:
         index = self._index(self.cursor)
@@ -308,18 +308,19 @@ class NetworkTree(ScrollView, can_focus=True):
 
     def _cell(self, column: Column, row: Row, base: Style) -> list[Segment]:
         match column.title:
-            case "share" if row.is_on:
-                text = numbers.bar(row.share / self._largest_share, BAR_WIDTH)
-                share = numbers.percent(row.share) if row.macs else ""
-                bar = Segment(text if row.macs else " " * BAR_WIDTH, base + self._style("share"))
-                pad = Segment(" " * (4 - len(share)), base)
-                return [bar, pad, Segment(share, base)]
+            case "share" if row.is_on and row.macs:
+                share = numbers.percent(row.share)
+                filled = numbers.bar(row.share / self._largest_share, BAR_WIDTH)
+                return [
+                    Segment(filled, base + self._style("share")),
+                    Segment(" " * (4 - len(share)), base),
+                    Segment(share, base),
+                ]
             case "std" if row.std is not None:
-                bar = numbers.bar(row.std / self._largest_std, BAR_WIDTH)
-                style = base if not row.is_on else base + self._style("std")
+                filled = numbers.bar(row.std / self._largest_std, BAR_WIDTH - 1)
                 return [
                     Segment(numbers.ratio(row.std).rjust(5) + " ", base),
-                    Segment(bar[: BAR_WIDTH - 1], style),
+                    Segment(filled, base + self._style("std") if row.is_on else base),
                 ]
             case _:
                 text = self._value(column, row)

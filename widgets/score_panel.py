@@ -10,17 +10,21 @@ from widgets import numbers
 
 
 class Figures(msgspec.Struct, frozen=True):
-    """What is known of one variant; None where it is not measured."""
+    """What is known of one variant; None where it is not."""
 
-    macs: int
+    macs: int | None
     f1: float | None
     score: float | None
+
+
+UNKNOWN = Figures(None, None, None)
 
 
 class ScoreView(msgspec.Struct, frozen=True, kw_only=True):
     """What the panel shows."""
 
     now: Figures
+    """With MACs."""
     opened: Figures | None
     """None on the opened model itself."""
     before: Figures | None
@@ -64,20 +68,22 @@ def score_table(view: ScoreView, *, is_low: bool) -> Table:
     table.add_column("since opened", justify="right", no_wrap=True, header_style="dim")
     table.add_column("last step", justify="right", no_wrap=True, header_style="dim")
     table.add_column("", no_wrap=True, overflow="ellipsis", style="dim")
-    now, opened, before = view.now, view.opened, view.before
+    now = view.now
+    opened = view.opened or UNKNOWN
+    before = view.before or UNKNOWN
     table.add_row(
         "MACs",
         f"{now.macs:,}",
-        _change(since, now.macs, opened and opened.macs, ",d", is_share=True),
-        _change(step, now.macs, before and before.macs, ",d"),
+        _change(since, now.macs, opened.macs, ",d", is_share=True),
+        _change(step, now.macs, before.macs, ",d"),
         "",
     )
     live = "bold yellow" if view.is_live else "bold"
     table.add_row(
         "F1",
         Text("—" if now.f1 is None else f"{now.f1:.4f}", style=live),
-        _change(since, now.f1, opened and opened.f1, ".4f", is_higher_better=True),
-        _change(step, now.f1, before and before.f1, ".4f", is_higher_better=True),
+        _change(since, now.f1, opened.f1, ".4f", is_higher_better=True),
+        _change(step, now.f1, before.f1, ".4f", is_higher_better=True),
         view.f1_note,
     )
     table.add_row(
@@ -85,8 +91,8 @@ def score_table(view: ScoreView, *, is_low: bool) -> Table:
         Text(
             "—" if now.score is None else f"{now.score:.4f}".replace("-", numbers.MINUS), style=live
         ),
-        _change(since, now.score, opened and opened.score, ".4f"),
-        _change(step, now.score, before and before.score, ".4f"),
+        _change(since, now.score, opened.score, ".4f"),
+        _change(step, now.score, before.score, ".4f"),
         f"rule {view.rule}, lower is better",
     )
     return table

@@ -1,4 +1,4 @@
-"""Panels beside the tree: stacked where the terminal is wide, one at a time under a strip elsewhere."""
+"""Panels beside the tree: stacked where there is room, else one at a time under a strip."""
 
 from collections.abc import Iterable
 

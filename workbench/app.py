@@ -1,4 +1,4 @@
-"""The application: keys to requests, events to the screen. Live and replay differ in their source only."""
+"""The application: keys to requests, events to the screen. Only the source makes a replay."""
 
 import asyncio
 from collections.abc import Callable
@@ -7,6 +7,7 @@ from typing import ClassVar
 
 from textual.app import App
 from textual.binding import Binding, BindingType
+from textual.notifications import SeverityLevel
 
 from sessions.events import (
     AnyEvent,
@@ -32,7 +33,7 @@ from workbench.screens.main import MainScreen
 
 EDITING = frozenset(
     {
-        "toggle", "undo", "redo", "recover", "fine_tune", "fine_tune_with", "evaluate", "stop",
+        "toggle_unit", "undo", "redo", "recover", "fine_tune", "fine_tune_with", "evaluate", "stop",
         "resume", "save",
     }
 )  # fmt: skip
@@ -44,24 +45,24 @@ class WorkbenchApp(App[str]):
 
     TITLE = "workbench"
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("space", "toggle", "On/off", tooltip="Switch the selected unit off, or on again"),
+        Binding("space", "toggle_unit", "On/off", tooltip="Switch the selected unit"),
         Binding("r", "recover", "Recover", tooltip="Re-estimate batch norm on the cut network"),
         Binding("f", "fine_tune", "Fine-tune", tooltip="Fine-tune with the session's recipe"),
         Binding(
             "F", "fine_tune_with", "Fine-tune with…", show=False, key_display="F",
             tooltip="Choose epochs, learning rate and more, then fine-tune",
         ),
-        Binding("e", "evaluate", "Evaluate", tooltip="Measure F1 now, also in the middle of an epoch"),
+        Binding("e", "evaluate", "Evaluate", tooltip="Measure F1 now, also during an epoch"),
         Binding("x", "stop", "Stop", tooltip="Stop the job and keep its result; twice: at once"),
-        Binding("c", "resume", "Continue", tooltip="Go on with the job that was cut off"),
+        Binding("c", "resume", "Continue", tooltip="Go on with a job that was cut off"),
         Binding("u", "undo", "Undo", tooltip="Back to the variant before, with its weights"),
         Binding("ctrl+r", "redo", "Redo", show=False, tooltip="Forward again"),
-        Binding("t", "variants", "Variants", show=False, tooltip="All variants; enter jumps to one"),
+        Binding("t", "variants", "Variants", show=False, tooltip="All variants, to jump to"),
         Binding("s", "save", "Save", tooltip="Save the current variant to a file"),
         Binding("space", "play", "Play/pause", tooltip="Play or pause the replay"),
-        Binding("full_stop", "step(1)", "Step", key_display=".,", tooltip="To the next or previous event"),
+        Binding("full_stop", "step(1)", "Step", key_display=".,", tooltip="Next or previous event"),
         Binding("comma", "step(-1)", "Step back", show=False),
-        Binding("plus,equals_sign", "speed(1)", "Speed", key_display="+-", tooltip="Faster or slower"),
+        Binding("plus,equals_sign", "speed(1)", "Speed", key_display="+-", tooltip="Replay speed"),
         Binding("minus", "speed(-1)", "Slower", show=False),
         Binding(
             "right_square_bracket", "seek(10)", "Seek", key_display="[]",
@@ -145,9 +146,9 @@ class WorkbenchApp(App[str]):
         if self.player is not None:
             self.player.seek_share(message.share)
 
-    def action_toggle(self) -> None:
+    def action_toggle_unit(self) -> None:
         """Switch the unit of the selected row."""
-        self.main.query_one(NetworkTree).action_toggle()
+        self.main.query_one(NetworkTree).action_toggle_unit()
 
     def action_undo(self) -> None:
         """Back to the variant before."""
@@ -268,7 +269,7 @@ class WorkbenchApp(App[str]):
         self.refresh_bindings()
 
 
-def describe(event: AnyEvent | Unknown) -> tuple[str, str] | None:
+def describe(event: AnyEvent | Unknown) -> tuple[str, SeverityLevel] | None:
     """What to tell the user about an event besides what the screen shows, and how urgent it is."""
     match event:
         case ModelOpened(notes=notes) if notes:

@@ -65,7 +65,8 @@ async def run_demo(opening: Opening, say: Callable[[str], None]) -> dict[str, An
 
     def note(name: str) -> None:
         variant = live.state.variant
-        assert variant is not None and variant.evaluation is not None
+        assert variant is not None
+        assert variant.evaluation is not None
         f1 = variant.evaluation.f1
         steps.append(
             {

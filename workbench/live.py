@@ -1,20 +1,15 @@
-"""A live session without a screen: state, log, engine and trainer, and what a user may ask for.
+"""A live session without a screen: engine, trainer, and what a user may ask for.
 
 The application shows it, the headless demo drives it. Every event goes one way: log, reduce, tell.
 """
 
 import asyncio
-import datetime
-import importlib.metadata
-import platform
 from collections.abc import Callable, Coroutine
 from pathlib import Path
 
-import filelock
 import msgspec
 
 from sessions import edits, history, log
-from sessions.codec import Header, Record
 from sessions.commands import (
     AnyCommand,
     ApplyEdit,
@@ -46,13 +41,12 @@ from sessions.events import (
 )
 from sessions.recipe import Recipe
 from sessions.score import CONTEST, Rule
-from sessions.state import SessionState, reduce
-from workbench.errors import UserError
+from sessions.state import SessionState
 from workbench.processes import Child
+from workbench.recorder import Recorder
 
 SETTLE_S = 0.3
 """Seconds after the last edit until F1 is measured by itself."""
-RECORDED_PACKAGES = ("torch", "numpy", "albumentations", "scikit-learn", "textual", "ptflops")
 
 Listener = Callable[[AnyEvent | Unknown], None]
 
@@ -77,23 +71,15 @@ class RequestError(Exception):
 
 
 class LiveSession:
-    """Owns the session folder, the state and the child processes."""
+    """Owns the recorder and the child processes."""
 
     def __init__(self, opening: Opening, listener: Listener = lambda event: None) -> None:
         self.opening = opening
-        self.folder = opening.folder
+        self.recorder = Recorder(opening.folder, opening.seed)
         self.listener = listener
-        self.state = SessionState()
         self.recipe = opening.recipe
-        self.log_error = ""
-        """Why the session is not being saved; empty while it is."""
         self.problem = ""
         """Why the session could not be opened."""
-        self._log: log.SessionLog | None = None
-        self._lock = filelock.FileLock(str(self.folder / "lock"))
-        self._is_new_folder = False
-        self._began = 0.0
-        self._seed = opening.seed
         self._engine = Child("engine", self.folder / log.LOGS / "engine.log", self.receive)
         self._trainer = Child("trainer", self.folder / log.LOGS / "trainer.log", self.receive)
         self._sent_job: int | None = None
@@ -103,60 +89,33 @@ class LiveSession:
         self._given_up: set[int] = set()
         """Variants whose automatic evaluation failed."""
 
+    @property
+    def folder(self) -> Path:
+        """The session folder."""
+        return self.recorder.folder
+
+    @property
+    def state(self) -> SessionState:
+        """Everything that happened, reduced."""
+        return self.recorder.state
+
+    @property
+    def log_error(self) -> str:
+        """Why the session is not being saved; empty while it is."""
+        return self.recorder.log_error
+
     def claim(self) -> None:
         """Take the folder and read its session, where it has one; no process is started.
 
         Raises:
             UserError: the folder cannot be used, is open elsewhere, or its session is broken.
         """
-        self._is_new_folder = not self.folder.exists()
-        try:
-            self.folder.mkdir(parents=True, exist_ok=True)
-            self._lock.acquire(timeout=0)
-        except filelock.Timeout:
-            raise UserError(
-                f"{self.folder} is open in another workbench: close that one first"
-            ) from None
-        except (OSError, NotImplementedError) as error:
-            reason = getattr(error, "strerror", None) or str(error)
-            raise UserError(
-                f"cannot write to {self.folder} ({reason}): choose another place with --session"
-            ) from error
-        try:
-            self._read_back()
-        except BaseException:
-            self._release()
-            raise
-
-    def _read_back(self) -> None:
-        if not log.is_session(self.folder):
-            if self.opening.model is None:
-                raise UserError(f"{self.folder} holds no session: name a model file to start one")
-            return
-        if self.opening.model is not None:
-            raise UserError(
-                f"{self.folder} already holds a session: resume it with "
-                f"workbench open {self.folder}, or choose another --session"
-            )
-        try:
-            recording = log.read(self.folder)
-        except log.SessionError as error:
-            raise UserError(str(error)) from error
-        for record in recording.records:
-            self.state = reduce(self.state, record.event)
-        if self.state.current is None:
-            raise UserError(f"{self.folder} ended before a model was open: start a new session")
-        self._seed = recording.header.seed
-        self._began = -recording.seconds
-        try:
-            self._log = log.SessionLog(self.folder, recording.length)
-        except OSError as error:
-            raise UserError(f"cannot write to {self.folder}: {error.strerror}") from error
+        self.recorder.claim(is_new=self.opening.model is not None)
 
     async def start(self) -> None:
         """Start the processes; `claim` came before."""
         self._loop = asyncio.get_running_loop()
-        self._began += self._loop.time()
+        self.recorder.start_clock()
         if self.opening.model is not None:
             self._send(
                 self._engine,
@@ -179,22 +138,7 @@ class LiveSession:
         await asyncio.gather(self._engine.close(), self._trainer.close())
         for task in list(self._tasks):
             task.cancel()
-        if self._log is not None:
-            try:
-                self._log.close()
-            except OSError as error:
-                self.log_error = error.strerror or str(error)
-        self._release()
-
-    def _release(self) -> None:
-        """Give the folder up; one that got no session is taken away again."""
-        self._lock.release()
-        if self._log is None and self._is_new_folder:
-            import shutil
-
-            shutil.rmtree(self.folder, ignore_errors=True)
-        else:
-            (self.folder / "lock").unlink(missing_ok=True)
+        self.recorder.close()
 
     def receive(self, event: AnyEvent | Unknown) -> None:
         """Take an event from a child process."""
@@ -239,32 +183,8 @@ class LiveSession:
 
     def dispatch(self, event: AnyEvent | Unknown) -> None:
         """Log an event, reduce it, tell the listener: in this order, so that shown is saved."""
-        if isinstance(event, ModelOpened):
-            self._create_log(event)
-        if getattr(event, "is_logged", True) and self._log is not None:
-            try:
-                self._log.append(Record(self._now(), event))
-                self.log_error = ""
-            except OSError as error:
-                self.log_error = error.strerror or str(error)
-        self.state = reduce(self.state, event)
+        self.recorder.record(event)
         self.listener(event)
-
-    def _create_log(self, event: ModelOpened) -> None:
-        header = Header(
-            created=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
-            model_sha256=event.sha256,
-            seed=self._seed,
-            versions=_versions(),
-        )
-        try:
-            self._log = log.SessionLog.create(self.folder, header)
-        except OSError as error:
-            self.log_error = error.strerror or str(error)
-
-    def _now(self) -> float:
-        assert self._loop is not None
-        return self._loop.time() - self._began
 
     def request_edit(self, edit: Edit, *, is_preparation: bool = False) -> None:
         """Make an edit on the current variant: the state shows it at once, the engine confirms.
@@ -438,14 +358,14 @@ class LiveSession:
                 source=source,
                 size=variant.network.input_size,
                 channels=variant.network.input_channels,
-                seed=self._seed,
+                seed=self.recorder.seed,
             ),
         )
 
     def _fit_head(self, data: DataOpened) -> None:
         variant = self.state.variant
         if variant is not None and variant.network.classes != len(data.classes):
-            self.request_edit(Classes(len(data.classes), self._seed), is_preparation=True)
+            self.request_edit(Classes(len(data.classes), self.recorder.seed), is_preparation=True)
 
     def _queue(self, kind: JobKind, variant: int, recipe: Recipe, *, is_automatic: bool) -> None:
         self.dispatch(
@@ -477,7 +397,7 @@ class LiveSession:
                 lineage=history.lineage(self.state, job.variant),
                 recipe=job.recipe,
                 data=self.state.data.source,
-                seed=self._seed,
+                seed=self.recorder.seed,
                 device=self.opening.device,
             ),
         )
@@ -514,13 +434,3 @@ class LiveSession:
         task = asyncio.get_running_loop().create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
-
-
-def _versions() -> dict[str, str]:
-    found = {"python": platform.python_version(), "workbench": ""}
-    for package in ("workbench", *RECORDED_PACKAGES):
-        try:
-            found[package] = importlib.metadata.version(package)
-        except importlib.metadata.PackageNotFoundError:
-            found[package] = "?"
-    return found

@@ -1,6 +1,5 @@
 """Commands that train and measure without a screen: train, evaluate, compare."""
 
-import signal
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -13,6 +12,7 @@ from sessions.edits import Classes, text
 from sessions.events import Evaluation
 from sessions.recipe import Recipe
 from sessions.score import load_rule
+from workbench.cli.desk import TerminalDesk
 from workbench.cli.model import InputSize, ModelPath, apply_edits
 from workbench.cli.output import Json, console, print_json, quiet_stdout, table
 from workbench.cli.score import RuleName
@@ -20,7 +20,6 @@ from workbench.errors import UserError
 
 if TYPE_CHECKING:
     from workbench.training.data import Dataset
-    from workbench.training.loop import Progress
 
 Data = Annotated[str, typer.Option("--data", help="digits, or a folder of images.")]
 Device = Annotated[str, typer.Option(help="auto, cpu or cuda.")]
@@ -88,11 +87,11 @@ def train(
     seed: Seed = 0,
     resume: Annotated[
         bool,
-        typer.Option("--resume", help="Go on with a run of the same command that was stopped."),
+        typer.Option("--resume", help="Go on with the same command's stopped run."),
     ] = False,
     as_json: Json = False,
 ) -> None:
-    """Fine-tune a model and save the last epoch; ctrl+c stops after the batch and can be resumed."""
+    """Fine-tune a model and save the last epoch; ctrl+c stops after the batch, --resume goes on."""
     chosen = load_rule(rule)
     base = recipe.load(recipe_file) if recipe_file else Recipe()
     plan = recipe.changed(
@@ -111,7 +110,8 @@ def train(
         opened = read_model(model, input_size)
         with TerminalDesk(is_silent=as_json) as desk:
             dataset = _open(data, opened.network, seed, desk)
-            network, state, edits = opened.network, opened.state, []
+            network, state = opened.network, opened.state
+            edits: list[dict[str, Any]] = []
             if network.classes != len(dataset.classes):
                 change = Classes(len(dataset.classes), seed)
                 network, state, edits = apply_edits(network, state, [change])
@@ -123,7 +123,8 @@ def train(
                 network, state, dataset, plan, pick_device(device), desk, resume_file
             )
             seconds = time.perf_counter() - started
-    assert outcome.state is not None and outcome.evaluation is not None
+    assert outcome.state is not None
+    assert outcome.evaluation is not None
     if outcome.is_stopped:
         raise UserError(
             f"stopped at epoch {desk.epoch:.1f} of {plan.epochs}; nothing is written to {out}: "
@@ -164,7 +165,7 @@ def compare(
     before: Annotated[Path, typer.Argument(metavar="A", help="A model file.")],
     after: Annotated[Path, typer.Argument(metavar="B", help="Another model file.")],
     data: Annotated[
-        str | None, typer.Option("--data", help="digits, or a folder; structure alone if left out.")
+        str | None, typer.Option("--data", help="digits, or a folder; without it structure alone.")
     ] = None,
     rule: RuleName = "contest",
     device: Device = "auto",
@@ -189,6 +190,7 @@ def compare(
                 "params": opened.network.total_parameters(),
             }
             if data is not None:
+                from workbench.surgery.build import build
                 from workbench.training import evaluate as measure
                 from workbench.training import jobs
                 from workbench.training.loop import pick_device
@@ -196,7 +198,7 @@ def compare(
                 with TerminalDesk(is_silent=as_json) as desk:
                     dataset = _open(data, opened.network, seed, desk)
                 jobs.check_fits(opened.network, dataset)
-                module = measure.build(opened.network, opened.state)
+                module = build(opened.network, opened.state)
                 target = pick_device(device)
                 predicted = measure.predict(module.to(target), opened.network, dataset.val, target)
                 found = measure.score_predictions(dataset.val.labels, predicted, dataset.classes)
@@ -221,91 +223,8 @@ def compare(
         verdict = "within noise" if paired["p_value"] > 0.05 else "a real difference"
         console().print(
             f"\nonly A right on {paired['only_a_right']}, only B on {paired['only_b_right']} of "
-            f"{paired['images']} images: p = {paired['p_value']:.3f}, {verdict} (exact McNemar test)"
+            f"{paired['images']} images: p = {paired['p_value']:.3f}, {verdict} (McNemar)"
         )
-
-
-class TerminalDesk:
-    """A job's reports as rich progress bars on stderr; ctrl+c asks the job to stop."""
-
-    def __init__(self, *, is_silent: bool) -> None:
-        from rich.console import Console
-        from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
-
-        self._console = Console(stderr=True, highlight=False)
-        is_shown = self._console.is_terminal and not is_silent
-        self._bars = Progress(
-            TextColumn("{task.description}"),
-            BarColumn(),
-            TextColumn("{task.percentage:3.0f} %"),
-            TextColumn("{task.fields[detail]}"),
-            TimeRemainingColumn(),
-            console=self._console,
-            disable=not is_shown,
-            transient=True,
-        )
-        self._says = not is_silent
-        self._tasks: dict[str, Any] = {}
-        self._stop = False
-        self._steps = 0
-        self._detail = ""
-        self.epoch = 0.0
-
-    def __enter__(self) -> "TerminalDesk":
-        self._bars.start()
-        self._before = signal.signal(signal.SIGINT, self._interrupt)
-        return self
-
-    def __exit__(self, *exc: object) -> None:
-        signal.signal(signal.SIGINT, self._before)
-        self._bars.stop()
-
-    def say(self, line: str) -> None:
-        """A line for people."""
-        if self._says:
-            self._console.print(line)
-
-    def advance(self, name: str, done: int, total: int, detail: str = "") -> None:
-        """Move a bar."""
-        if name not in self._tasks:
-            self._tasks[name] = self._bars.add_task(name, total=total, detail=detail)
-        self._bars.update(self._tasks[name], completed=done, total=total, detail=detail)
-
-    def started(self, steps: int, from_step: int) -> None:
-        """The job begins."""
-        self._steps = steps
-        if from_step:
-            self.say(f"going on from step {from_step} of {steps}")
-
-    def progressed(self, phase: str, progress: "Progress") -> None:
-        """Move the job's bar."""
-        self.epoch = progress.epoch
-        loss = "" if progress.loss is None else f"loss {progress.loss:.3f}"
-        detail = f"{loss}  {progress.images_per_s:.0f} images/s  {self._detail}"
-        self.advance(phase, progress.step, progress.steps, detail)
-
-    def evaluated(self, evaluation: Evaluation, epoch: float | None) -> None:
-        """Show the latest F1."""
-        self._detail = f"F1 {evaluation.f1:.4f}"
-        if epoch:
-            self.say(f"epoch {epoch:g}: macro F1 {evaluation.f1:.4f} on {evaluation.split}")
-
-    def stored(self, step: int, epoch: float) -> None:
-        """Nothing to show: the resume file lies beside the output."""
-
-    def should_stop(self) -> bool:
-        """Whether ctrl+c was pressed."""
-        return self._stop
-
-    def wants_evaluation(self) -> bool:
-        """Early evaluations are asked for on the screen only."""
-        return False
-
-    def _interrupt(self, signal_number: int, frame: object) -> None:
-        if self._stop:
-            raise KeyboardInterrupt
-        self._stop = True
-        self.say("stopping after this batch; ctrl+c again to stop at once")
 
 
 def _open(source: str, network: Any, seed: int, desk: TerminalDesk) -> "Dataset":

@@ -1,4 +1,4 @@
-"""The main screen: tree, panels, score, job line. It shows a state and asks the app for the rest."""
+"""The main screen: tree, panels, score, job line. It shows a state; the app does the rest."""
 
 from typing import ClassVar
 

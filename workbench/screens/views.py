@@ -106,7 +106,7 @@ def job_view(state: SessionState, log_error: str = "") -> JobView:
     """The running job, or what to do next."""
     if log_error:
         return JobView(
-            message=f"NOT SAVED: {log_error}. Free some space; the steps are kept and written then.",
+            message=f"NOT SAVED: {log_error}. Free some space; nothing is lost until you quit.",
             is_warning=True,
         )
     queue = ", ".join(job.kind for job in state.queued)

@@ -88,7 +88,7 @@ def checked_error(network: Network, state: State, carried: Carried, edit: Edit) 
     error = masked_error(network, state, carried, edit)
     if error is not None and error > TOLERANCE:
         raise EditError(
-            f"{edits.text(edit)}: the result differs from the masked original by {error:.1e}: refused"
+            f"{edits.text(edit)} refused: it differs from the masked original by {error:.1e}"
         )
     return error
 

@@ -96,9 +96,8 @@ def save(path: Path, network: Network, state: State) -> Saved:
                 tensors[moved] = value
     content = to_safetensors(smaller, tensors)
     if path.suffix != ".safetensors":
-        value = {"format": FORMAT, "network": _json(smaller), "state_dict": tensors}
         buffer = io.BytesIO()
-        torch.save(value, buffer)
+        torch.save({"format": FORMAT, "network": _json(smaller), "state_dict": tensors}, buffer)
         content = buffer.getvalue()
     write_atomically(path, content)
     again = read_model(path).state
@@ -204,8 +203,9 @@ def _tensors(
         value = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         raise UserError(_refused(path, str(error))) from None
-    except Exception as error:  # torch reports damage with many types: all mean one thing here
-        kind = "damaged or cut short" if content[:2] in (b"PK", b"\x80\x02") else "not a checkpoint"
+    except Exception as error:  # noqa: BLE001  (torch reports damage with many types)
+        is_ours = content[:2] in (b"PK", b"\x80\x02")
+        kind = "damaged or cut short" if is_ours else "not a checkpoint"
         detail = str(error).splitlines()[0][:80] if str(error) else type(error).__name__
         raise UserError(
             f"{path} is {kind} ({detail}): download or save it again with "

@@ -1,4 +1,4 @@
-"""Evaluation of a network on a split, in evaluation mode with batch norms folded into their convs."""
+"""Evaluation of a network on a split, with batch norms folded into their convs."""
 
 import copy
 
@@ -7,7 +7,7 @@ import torch
 from numpy.typing import NDArray
 from sklearn.metrics import precision_recall_fscore_support
 from torch import Tensor, nn
-from torch.nn.utils.fusion import fuse_conv_bn_weights
+from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from sessions.events import ClassScore, Evaluation
 from sessions.network import Network
@@ -103,10 +103,7 @@ def fold(module: Assembled) -> Assembled:
         for layer in block.branch:
             last = kept[-1] if kept else None
             if isinstance(layer, nn.BatchNorm2d) and isinstance(last, nn.Conv2d):
-                last.weight, last.bias = fuse_conv_bn_weights(
-                    last.weight, last.bias, layer.running_mean, layer.running_var, layer.eps,
-                    layer.weight, layer.bias,
-                )  # fmt: skip
+                kept[-1] = fuse_conv_bn_eval(last, layer)
             else:
                 kept.append(layer)
         block.branch = kept

@@ -1,4 +1,4 @@
-"""The fine-tuning loop: cross entropy, AdamW, cosine with warm-up. Ends with the last epoch's weights.
+"""The fine-tuning loop: cross entropy, AdamW, cosine with warm-up; the last epoch is kept.
 
 Every step's images and augmentation follow from (seed, epoch, step) alone, so that a run that was
 cut off goes on from its stored step as if nothing had happened.

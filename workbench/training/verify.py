@@ -10,7 +10,8 @@ import msgspec
 
 from sessions import history, log, macs
 from sessions.events import Edited, JobFinished, ModelOpened
-from sessions.state import SessionState, Variant, reduce
+from sessions.reducer import reduce
+from sessions.state import SessionState, Variant
 from workbench.errors import UserError
 from workbench.surgery.build import State, build
 from workbench.surgery.store import Deriver, weights_sha256
@@ -67,11 +68,11 @@ def verify(
                 recorded[0] = (opened.macs, opened.weights_sha256)
             case Edited() as edited:
                 recorded[edited.variant] = (edited.macs, edited.weights_sha256)
-            case JobFinished(checkpoint=str()) as done:
-                job = state.jobs[done.job]
+            case JobFinished(checkpoint=str()) as finished:
+                job = state.jobs[finished.job]
                 if job.result is not None:
                     parent = state.variants[job.variant]
-                    recorded[job.result] = (parent.macs, done.weights_sha256)
+                    recorded[job.result] = (parent.macs, finished.weights_sha256)
         state = reduce(state, record.event)
     measured = None if skip_f1 else _Measured(state, recording.header.seed, data)
     derive = Deriver()

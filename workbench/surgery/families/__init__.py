@@ -4,13 +4,28 @@ To add one: a module with `NAME`, `describe` and `fresh`, and its entry in FAMIL
 """
 
 from collections.abc import Mapping
+from typing import Protocol
 
 from sessions.network import Network
 from workbench.errors import UserError
 from workbench.surgery.families import shufflenet
 
 Shapes = Mapping[str, tuple[int, ...]]
-FAMILIES = {shufflenet.NAME: shufflenet}
+
+
+class Family(Protocol):
+    """What a module of a family has."""
+
+    TITLE: str
+
+    def matches(self, shapes: Shapes) -> bool:
+        """Whether tensors of these names are of the family."""
+
+    def describe(self, shapes: Shapes) -> Network:
+        """The network of these tensors."""
+
+
+FAMILIES: dict[str, Family] = {shufflenet.NAME: shufflenet}
 
 
 def describe(shapes: Shapes) -> Network:

@@ -199,7 +199,6 @@ def _unit_plan(
 
 def _init_unit(plan: Plan) -> Unit:
     kernel = plan.init_kernel
-    wide = {"in_axis": "init", "out_axis": "init"}
     return Unit(
         path="init",
         branch=(
@@ -207,9 +206,12 @@ def _init_unit(plan: Plan) -> Unit:
                 path="init.conv", kind="conv", in_axis="image", out_axis="init",
                 key=f"{_INIT}.conv", kernel=kernel, stride=2, padding=kernel // 2,
             ),
-            Layer(path="init.bn", kind="batch_norm", key=f"{_INIT}.bn", **wide),
-            Layer(path="init.activ", kind="relu", **wide),
-            Layer(path="init.pool", kind="max_pool", kernel=3, stride=2, padding=1, **wide),
+            _norm("init.bn", f"{_INIT}.bn", "init"),
+            Layer(path="init.activ", kind="relu", in_axis="init", out_axis="init"),
+            Layer(
+                path="init.pool", kind="max_pool", in_axis="init", out_axis="init",
+                kernel=3, stride=2, padding=1,
+            ),
         ),
     )  # fmt: skip
 

@@ -1,0 +1,295 @@
+"""`reduce`: the only place where state changes. Pure; replay goes the same way.
+
+Every handler returns a new frozen state that shares what did not change.
+"""
+
+from functools import singledispatch
+
+import msgspec
+
+from sessions import edits, events, macs
+from sessions.events import AnyEvent, Unknown
+from sessions.state import CurvePoint, Job, SessionState, Variant
+
+CURVE_POINTS = 400
+"""A curve longer than this loses every second point, so that a long job stays bounded."""
+
+
+def reduce(state: SessionState, event: AnyEvent | Unknown) -> SessionState:
+    """The state after an event; unknown kinds change nothing."""
+    return _reduce(event, state)
+
+
+def reduce_all(recorded: list[AnyEvent | Unknown]) -> SessionState:
+    """The state after all events."""
+    state = SessionState()
+    for event in recorded:
+        state = reduce(state, event)
+    return state
+
+
+def _with(state: SessionState, **changes: object) -> SessionState:
+    return msgspec.structs.replace(state, **changes)
+
+
+def _with_variant(state: SessionState, variant: Variant) -> SessionState:
+    return _with(state, variants=state.variants | {variant.number: variant})
+
+
+def _select(state: SessionState, number: int) -> SessionState:
+    parent = state.variants[number].parent
+    redo = state.redo if parent is None else state.redo | {parent: number}
+    return _with(state, current=number, redo=redo)
+
+
+def _with_job(state: SessionState, number: int, **changes: object) -> SessionState:
+    job = state.jobs.get(number)
+    if job is None:
+        return state
+    return _with(state, jobs=state.jobs | {number: msgspec.structs.replace(job, **changes)})
+
+
+@singledispatch
+def _reduce(event: object, state: SessionState) -> SessionState:
+    return state
+
+
+@_reduce.register
+def _(event: events.ModelOpened, state: SessionState) -> SessionState:
+    variant = Variant(
+        number=0,
+        parent=None,
+        label="opened",
+        network=event.network,
+        macs=event.macs,
+        checkpoint=event.checkpoint,
+        weights_sha256=event.weights_sha256,
+        stats=event.stats,
+        is_preparation=True,
+    )
+    state = _with(
+        state, source=event.source, notes=event.notes, ptflops_macs=event.ptflops_macs, current=0
+    )
+    return _with_variant(state, variant)
+
+
+@_reduce.register
+def _(event: events.DataOpened, state: SessionState) -> SessionState:
+    return _with(state, data=event, data_error="", data_progress=None)
+
+
+@_reduce.register
+def _(event: events.DataFailed, state: SessionState) -> SessionState:
+    return _with(state, data_error=event.reason, data_progress=None)
+
+
+@_reduce.register
+def _(event: events.DataProgressed, state: SessionState) -> SessionState:
+    return _with(state, data_progress=(event.done, event.total))
+
+
+@_reduce.register
+def _(event: events.EditRequested, state: SessionState) -> SessionState:
+    parent = state.variants[event.parent]
+    network = edits.apply(parent.network, event.edit)
+    variant = Variant(
+        number=event.variant,
+        parent=event.parent,
+        label=edits.text(event.edit),
+        network=network,
+        macs=macs.count(network),
+        edit=event.edit,
+        stats=parent.stats,
+        is_pending=True,
+    )
+    return _select(_with_variant(state, variant), event.variant)
+
+
+@_reduce.register
+def _(event: events.Edited, state: SessionState) -> SessionState:
+    pending = state.variants.get(event.variant)
+    if pending is None:
+        requested = events.EditRequested(
+            variant=event.variant, parent=event.parent, edit=event.edit
+        )
+        state = _reduce(requested, state)
+        pending = state.variants[event.variant]
+    parent = state.variants[event.parent]
+    confirmed = msgspec.structs.replace(
+        pending,
+        weights_sha256=event.weights_sha256,
+        stats=parent.stats | event.stats,
+        is_pending=False,
+        is_preparation=event.is_preparation,
+        exact=event.exact,
+        lost=event.lost,
+    )
+    return _with_variant(state, confirmed)
+
+
+@_reduce.register
+def _(event: events.EditRejected, state: SessionState) -> SessionState:
+    if event.variant not in state.variants:
+        return state
+    gone = {event.variant}
+    for number, variant in state.variants.items():
+        if variant.parent in gone:
+            gone.add(number)
+    current = event.parent if state.current in gone else state.current
+    return _with(
+        state,
+        variants={n: v for n, v in state.variants.items() if n not in gone},
+        redo={n: child for n, child in state.redo.items() if child not in gone},
+        current=current,
+    )
+
+
+@_reduce.register
+def _(event: events.VariantSelected, state: SessionState) -> SessionState:
+    return _select(state, event.variant) if event.variant in state.variants else state
+
+
+@_reduce.register
+def _(event: events.JobQueued, state: SessionState) -> SessionState:
+    job = Job(
+        number=event.job,
+        kind=event.job_kind,
+        variant=event.variant,
+        result=event.result,
+        recipe=event.recipe,
+        is_automatic=event.is_automatic,
+    )
+    return _with(state, jobs=state.jobs | {event.job: job})
+
+
+@_reduce.register
+def _(event: events.JobStarted, state: SessionState) -> SessionState:
+    return _with_job(
+        state,
+        event.job,
+        status="running",
+        steps=event.steps,
+        step=event.from_step,
+        device=event.device,
+        reason="",
+    )
+
+
+@_reduce.register
+def _(event: events.JobProgressed, state: SessionState) -> SessionState:
+    job = state.jobs.get(event.job)
+    if job is None:
+        return state
+    losses = job.losses
+    if event.loss is not None:
+        losses = _extended(losses, CurvePoint(event.epoch, event.loss))
+    return _with_job(
+        state,
+        event.job,
+        phase=event.phase,
+        step=event.step,
+        steps=event.steps,
+        epoch=event.epoch,
+        images_per_s=event.images_per_s,
+        left_s=event.left_s,
+        losses=losses,
+    )
+
+
+@_reduce.register
+def _(event: events.CheckpointWritten, state: SessionState) -> SessionState:
+    return _with_job(state, event.job, stored_step=event.step)
+
+
+@_reduce.register
+def _(event: events.Evaluated, state: SessionState) -> SessionState:
+    job = state.jobs.get(event.job)
+    if job is None:
+        return state
+    epoch = 0.0 if event.epoch is None else event.epoch
+    f1s = _extended(job.f1s, CurvePoint(epoch, event.evaluation.f1))
+    state = _with_job(state, event.job, evaluation=event.evaluation, f1s=f1s)
+    if event.epoch is None and job.variant in state.variants:
+        variant = state.variants[job.variant]
+        evaluated = msgspec.structs.replace(variant, evaluation=event.evaluation)
+        state = _with_variant(state, evaluated)
+    return state
+
+
+@_reduce.register
+def _(event: events.JobFinished, state: SessionState) -> SessionState:
+    job = state.jobs.get(event.job)
+    if job is None:
+        return state
+    state = _with_job(
+        state, event.job, status="stopped" if event.is_stopped else "finished", left_s=None
+    )
+    if event.checkpoint is None or job.result is None or job.variant not in state.variants:
+        return state
+    parent = state.variants[job.variant]
+    variant = Variant(
+        number=job.result,
+        parent=job.variant,
+        label=_job_label(job, is_stopped=event.is_stopped),
+        network=parent.network,
+        macs=parent.macs,
+        checkpoint=event.checkpoint,
+        weights_sha256=event.weights_sha256,
+        stats=parent.stats | event.stats,
+        evaluation=event.evaluation,
+    )
+    is_untouched = state.current == job.variant
+    state = _with_variant(state, variant)
+    return _select(state, variant.number) if is_untouched else state
+
+
+@_reduce.register
+def _(event: events.JobFailed, state: SessionState) -> SessionState:
+    return _with_job(state, event.job, status="failed", reason=event.reason, left_s=None)
+
+
+@_reduce.register
+def _(event: events.JobCancelled, state: SessionState) -> SessionState:
+    return _with_job(state, event.job, status="cancelled", left_s=None)
+
+
+@_reduce.register
+def _(event: events.ModelSaved, state: SessionState) -> SessionState:
+    return _with(state, saved=state.saved | {event.variant: event.path})
+
+
+@_reduce.register
+def _(event: events.ProcessExited, state: SessionState) -> SessionState:
+    return _interrupted(state, event.reason) if event.process == "trainer" else state
+
+
+@_reduce.register
+def _(event: events.SessionResumed, state: SessionState) -> SessionState:
+    return _interrupted(state, "the session ended while it ran")
+
+
+@_reduce.register
+def _(event: events.RuleChosen, state: SessionState) -> SessionState:
+    return _with(state, rule=event.rule)
+
+
+def _interrupted(state: SessionState, reason: str) -> SessionState:
+    for job in state.jobs.values():
+        if not job.is_active:
+            continue
+        status = "cancelled" if job.kind == "evaluate" else "interrupted"
+        state = _with_job(state, job.number, status=status, reason=reason, left_s=None)
+    return state
+
+
+def _job_label(job: Job, *, is_stopped: bool) -> str:
+    if job.kind == "recover":
+        return "recover"
+    epochs = f"{job.epoch:.1f} of {job.recipe.epochs}" if is_stopped else f"{job.recipe.epochs}"
+    return f"fine-tune, {epochs} epochs"
+
+
+def _extended(curve: tuple[CurvePoint, ...], point: CurvePoint) -> tuple[CurvePoint, ...]:
+    if len(curve) >= CURVE_POINTS:
+        curve = curve[::2]
+    return (*curve, point)
