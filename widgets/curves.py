@@ -1,12 +1,18 @@
 """F1 over the session's measurements and training loss over epochs."""
 
+from time import monotonic
+
 import msgspec
 from textual.app import ComposeResult
 from textual.containers import Vertical
 from textual.reactive import reactive
+from textual.timer import Timer
 from textual.widget import Widget
 from textual.widgets import Static
 from textual_plotext import PlotextPlot
+
+REDRAW_S = 1.0
+"""Shortest time between two drawings."""
 
 
 class CurvesView(msgspec.Struct, frozen=True):
@@ -35,6 +41,11 @@ class Curves(Widget):
 
     view: reactive[CurvesView] = reactive(CurvesView((), ()))
 
+    def __init__(self) -> None:
+        super().__init__()
+        self._timer: Timer | None = None
+        self._drawn_at = 0.0
+
     def compose(self) -> ComposeResult:
         """A word, and the plots."""
         yield Static("No curves yet: e measures F1, f fine-tunes.")
@@ -45,12 +56,22 @@ class Curves(Widget):
 
     def on_mount(self) -> None:
         """Show what there is."""
-        self.watch_view(self.view)
+        self._draw_view()
 
-    def watch_view(self, view: CurvesView) -> None:
-        """Draw the curves that have points."""
-        if not self.is_mounted:
+    def watch_view(self) -> None:
+        """Draw now, or a little later where this has just been done: drawing takes a while."""
+        if not self.is_mounted or self._timer is not None:
             return
+        since = monotonic() - self._drawn_at
+        if since >= REDRAW_S:
+            self._draw_view()
+        else:
+            self._timer = self.set_timer(REDRAW_S - since, self._draw_view)
+
+    def _draw_view(self) -> None:
+        view = self.view
+        self._timer = None
+        self._drawn_at = monotonic()
         self.query_one("Curves > Static").display = not view.f1 and not view.loss
         self._draw("#f1", view.f1, "green", view.marks)
         self._draw("#loss", view.loss, "orange", ())

@@ -29,7 +29,7 @@ class LayerPanel(Widget):
     DEFAULT_CSS = """
     LayerPanel {
         layout: vertical;
-        & > Static { height: auto; padding: 0 1; }
+        & > Static { height: 7; padding: 0 1; }
         & > PlotextPlot { height: 1fr; min-height: 5; }
         &.-flat { layout: horizontal; }
         &.-flat > Static { width: 38; height: 1fr; }
@@ -38,23 +38,33 @@ class LayerPanel(Widget):
 
     view: reactive[LayerView | None] = reactive(None)
 
+    def __init__(self) -> None:
+        super().__init__()
+        self._drawn: tuple[LayerStats | None, str] = (None, "")
+
     def compose(self) -> ComposeResult:
         """Text and plot."""
         yield Static("", markup=False)
         yield PlotextPlot()
 
     def on_resize(self) -> None:
-        """Side by side where the panel is flat."""
+        """Side by side where the panel is flat; the histogram gets as many bins as fit."""
+        self._drawn = (None, "")
         self.set_class(self.size.height < 12 and self.size.width >= 64, "-flat")
+        self.watch_view(self.view)
 
     def watch_view(self, view: LayerView | None) -> None:
         """Write the facts and draw the histogram."""
         if not self.is_mounted or view is None:
             return
-        self.query_one(Static).update("\n".join((view.title, *view.lines)))
+        # No new layout, and no new histogram where the weights are the same: a key press has to
+        # be on the screen at once.
+        self.query_one(Static).update("\n".join((view.title, *view.lines)), layout=False)
         plot = self.query_one(PlotextPlot)
         plot.display = view.stats is not None
-        if view.stats is not None:
+        drawn = (view.stats, view.stats_of)
+        if view.stats is not None and drawn != self._drawn:
+            self._drawn = drawn
             draw_histogram(plot.plt, view.stats, view.stats_of, self.size.width // 3)
             plot.refresh()
 

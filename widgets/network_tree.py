@@ -106,6 +106,7 @@ class NetworkTree(ScrollView, can_focus=True):
 
     def __init__(self, id: str | None = None) -> None:
         super().__init__(id=id)
+        self._styles: dict[str, Style] = {}
         self._open: set[str] = set()
         self._visible: list[Row] = []
         self._columns: tuple[Column, ...] = ()
@@ -271,8 +272,15 @@ class NetworkTree(ScrollView, can_focus=True):
             chosen.append(column)
         self._columns = tuple(column for column in COLUMNS if column in chosen)
 
+    def notify_style_update(self) -> None:
+        """Look the styles up again."""
+        super().notify_style_update()
+        self._styles.clear()
+
     def _style(self, name: str) -> Style:
-        return self.get_component_rich_style(f"tree--{name}", partial=True)
+        if name not in self._styles:
+            self._styles[name] = self.get_component_rich_style(f"tree--{name}", partial=True)
+        return self._styles[name]
 
     def _header_line(self) -> Strip:
         text = " " + "network".ljust(NAME_WIDTH)

@@ -81,6 +81,8 @@ class WorkbenchApp(App[str]):
         self.player = source if isinstance(source, Player) else None
         self.main = MainScreen()
         self._stop_asked = False
+        self._offers = (False, False)
+        """Whether there is a job to stop, and one to go on with: what the footer depends on."""
         self._play_task: asyncio.Task[None] | None = None
 
     async def on_mount(self) -> None:
@@ -116,11 +118,15 @@ class WorkbenchApp(App[str]):
             self.notify(text, severity=severity, timeout=8, markup=False)
         if isinstance(event, JobFinished | JobFailed | ProcessExited):
             self._stop_asked = False
-            self.refresh_bindings()
 
     def _show(self) -> None:
         if self.live is not None:
-            self.main.show(self.live.state, self.live.log_error)
+            state = self.live.state
+            self.main.show(state, self.live.log_error)
+            offers = (bool(state.running or state.queued), state.resumable is not None)
+            if offers != self._offers:  # the footer is slow to draw
+                self._offers = offers
+                self.refresh_bindings()
         elif self.player is not None:
             self.main.show(self.player.state)
             self.main.show_replay(self.player.view)
@@ -266,7 +272,6 @@ class WorkbenchApp(App[str]):
             request()
         except RequestError as error:
             self.notify(str(error), severity="warning", timeout=8, markup=False)
-        self.refresh_bindings()
 
 
 def describe(event: AnyEvent | Unknown) -> tuple[str, SeverityLevel] | None:

@@ -3,10 +3,12 @@
 Depth follows the Network; nothing here knows a family.
 """
 
+from collections.abc import Callable, Sequence
+
 import torch
 from torch import Tensor, nn
 
-from sessions.network import Layer, Network, Unit
+from sessions.network import Join, Layer, Network, Unit
 
 State = dict[str, Tensor]
 
@@ -25,6 +27,26 @@ class ChannelShuffle(nn.Module):
         return x.transpose(1, 2).reshape(n, channels, height, width)
 
 
+def joined(
+    x: Tensor,
+    branch: Sequence[Callable[[Tensor], Tensor]],
+    shortcut: Sequence[Callable[[Tensor], Tensor]],
+    tail: Sequence[Callable[[Tensor], Tensor]],
+    join: Join,
+) -> Tensor:
+    """What a unit computes: tail(join(branch(x), shortcut(x)))."""
+    identity = x
+    for step in branch:
+        x = step(x)
+    if join != "none":
+        for step in shortcut:
+            identity = step(identity)
+        x = x + identity if join == "add" else torch.cat((x, identity), dim=1)
+    for step in tail:
+        x = step(x)
+    return x
+
+
 class Block(nn.Module):
     """A unit: tail(join(branch(x), shortcut(x)))."""
 
@@ -38,16 +60,7 @@ class Block(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Run the unit."""
-        identity = x
-        for module in self.branch:
-            x = module(x)
-        if self.join != "none":
-            for module in self.shortcut:
-                identity = module(identity)
-            x = x + identity if self.join == "add" else torch.cat((x, identity), dim=1)
-        for module in self.tail:
-            x = module(x)
-        return x
+        return joined(x, self.branch, self.shortcut, self.tail, self.join)
 
 
 class Assembled(nn.Module):
