@@ -282,6 +282,12 @@ class RuleChosen(Event, frozen=True, tag="rule-chosen", kw_only=True):
     rule: Rule
 
 
+class RecipeChosen(Event, frozen=True, tag="recipe-chosen", kw_only=True):
+    """The recipe of the next jobs was set."""
+
+    recipe: Recipe
+
+
 class SessionResumed(Event, frozen=True, tag="session-resumed", kw_only=True):
     """The session was opened again after it had been closed or cut off."""
 
@@ -307,6 +313,7 @@ AnyEvent = (
     | CommandFailed
     | ProcessExited
     | RuleChosen
+    | RecipeChosen
     | SessionResumed
 )
 

@@ -273,6 +273,11 @@ def _(event: events.RuleChosen, state: SessionState) -> SessionState:
     return _with(state, rule=event.rule)
 
 
+@_reduce.register
+def _(event: events.RecipeChosen, state: SessionState) -> SessionState:
+    return _with(state, recipe=event.recipe)
+
+
 def _interrupted(state: SessionState, reason: str) -> SessionState:
     for job in state.jobs.values():
         if not job.is_active:

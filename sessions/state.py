@@ -86,6 +86,7 @@ class SessionState(msgspec.Struct, frozen=True, kw_only=True):
     data_error: str = ""
     data_progress: tuple[int, int] | None = None
     rule: Rule = CONTEST
+    recipe: Recipe = Recipe()
     variants: dict[int, Variant] = {}
     current: int | None = None
     redo: dict[int, int] = {}

@@ -44,7 +44,7 @@ def job_text(view: JobView, width: int) -> Text:
     text = Text(no_wrap=True, overflow="ellipsis")
     text.append(f"▶ {view.name} ", style="bold")
     text.append(f"{view.detail}  ")
-    bar_width = 20 if width >= 100 else 12
+    bar_width = 20 if width >= 100 else 8
     filled = numbers.bar(view.share, bar_width).rstrip()
     text.append(filled, style="green")
     text.append("─" * (bar_width - len(filled)), style="dim")

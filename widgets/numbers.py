@@ -21,6 +21,11 @@ def signed(value: float, form: str) -> str:
     return f"{MINUS if value < 0 else '+'}{text}"
 
 
+def plain(value: float, form: str) -> str:
+    """A number with a true minus."""
+    return format(value, form).replace("-", MINUS)
+
+
 def ratio(value: float, digits: int = 3) -> str:
     """A number in 0..1 without its leading zero: .614."""
     text = f"{value:.{digits}f}"

@@ -1,7 +1,6 @@
 """MACs, F1 and score, each with its change from the opened model and from the last step."""
 
 import msgspec
-from rich.table import Table
 from rich.text import Text
 from textual.reactive import reactive
 from textual.widget import Widget
@@ -52,50 +51,68 @@ class ScorePanel(Widget):
         """Give the line back."""
         self.set_class(is_low, "-low")
 
-    def render(self) -> Table | Text:
+    def render(self) -> Text:
         """The figures, or a word while there are none."""
         if self.view is None:
             return Text("opening the model …", style="dim")
-        return score_table(self.view, is_low=self.is_low)
+        return score_text(self.view, self.size.width, is_low=self.is_low)
 
 
-def score_table(view: ScoreView, *, is_low: bool) -> Table:
-    """The panel as a table, with a line of titles or with their words in the cells."""
-    table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, show_header=not is_low)
-    since, step = ("opened ", "step ") if is_low else ("", "")
-    table.add_column("", style="bold", no_wrap=True)
-    table.add_column("now", justify="right", no_wrap=True, min_width=10, header_style="dim")
-    table.add_column("since opened", justify="right", no_wrap=True, header_style="dim")
-    table.add_column("last step", justify="right", no_wrap=True, header_style="dim")
-    table.add_column("", no_wrap=True, overflow="ellipsis", style="dim")
+def score_text(view: ScoreView, width: int, *, is_low: bool) -> Text:
+    """The panel as lines, under a line of titles or with their words in the cells."""
     now = view.now
     opened = view.opened or UNKNOWN
     before = view.before or UNKNOWN
-    table.add_row(
-        "MACs",
-        f"{now.macs:,}",
-        _change(since, now.macs, opened.macs, ",d", is_share=True),
-        _change(step, now.macs, before.macs, ",d"),
-        "",
-    )
+    words = ("opened ", "step ") if is_low else ("", "")
     live = "bold yellow" if view.is_live else "bold"
-    table.add_row(
-        "F1",
-        Text("—" if now.f1 is None else f"{now.f1:.4f}", style=live),
-        _change(since, now.f1, opened.f1, ".4f", is_higher_better=True),
-        _change(step, now.f1, before.f1, ".4f", is_higher_better=True),
-        view.f1_note,
+    lines = [] if is_low else [_line(width, "", ("now", "dim"), Text("since opened", "dim"),
+                                     Text("last step", "dim"), "")]  # fmt: skip
+    lines.append(
+        _line(
+            width,
+            "MACs",
+            (f"{now.macs:,}", "bold"),
+            _change(words[0], now.macs, opened.macs, ",d", is_share=True),
+            _change(words[1], now.macs, before.macs, ",d"),
+            "",
+        )
     )
-    table.add_row(
-        "score",
-        Text(
-            "—" if now.score is None else f"{now.score:.4f}".replace("-", numbers.MINUS), style=live
-        ),
-        _change(since, now.score, opened.score, ".4f"),
-        _change(step, now.score, before.score, ".4f"),
-        f"rule {view.rule}, lower is better",
+    lines.append(
+        _line(
+            width,
+            "F1",
+            (_figure(now.f1), live),
+            _change(words[0], now.f1, opened.f1, ".4f", is_higher_better=True),
+            _change(words[1], now.f1, before.f1, ".4f", is_higher_better=True),
+            view.f1_note,
+        )
     )
-    return table
+    lines.append(
+        _line(
+            width,
+            "score",
+            (_figure(now.score), live),
+            _change(words[0], now.score, opened.score, ".4f"),
+            _change(words[1], now.score, before.score, ".4f"),
+            f"lower is better ({view.rule})",
+        )
+    )
+    return Text("\n", no_wrap=True).join(lines)
+
+
+def _figure(value: float | None) -> str:
+    return "—" if value is None else numbers.plain(value, ".4f")
+
+
+def _line(width: int, title: str, now: tuple[str, str], since: Text, step: Text, note: str) -> Text:
+    """One line; the note takes what room is left."""
+    text = Text(title.ljust(6), style="bold")
+    for cell, room in ((Text(*now), 10), (since, 21), (step, 16)):
+        text.append(" " * (room - cell.cell_len))
+        text.append_text(cell)
+    rest = width - text.cell_len - 2
+    text.append("  " + numbers.shortened(note, rest), style="not bold dim")
+    return text
 
 
 def _change(
@@ -114,4 +131,4 @@ def _change(
     if is_share and then:
         text += f" {numbers.signed(change / then * 100, '.0f')}%"
     color = "dim" if change == 0 else "green" if (change > 0) == is_higher_better else "red"
-    return Text.assemble((title, "dim"), (text, color))
+    return Text.assemble((title, "not bold dim"), (text, f"not bold {color}"))

@@ -28,7 +28,13 @@ from widgets.network_tree import NetworkTree
 from widgets.replay_bar import ReplayBar
 from workbench.live import LiveSession, RequestError
 from workbench.player import Player
-from workbench.screens.dialogs import HelpScreen, RecipeScreen, SaveScreen, VariantsScreen
+from workbench.screens.dialogs import (
+    HelpScreen,
+    RecipeScreen,
+    SaveScreen,
+    VariantsScreen,
+    help_rows,
+)
 from workbench.screens.main import MainScreen
 
 EDITING = frozenset(
@@ -37,6 +43,7 @@ EDITING = frozenset(
         "resume", "save",
     }
 )  # fmt: skip
+PALETTE = Binding("ctrl+p", "command_palette", "Palette", tooltip="Every command, by name")
 REPLAYING = frozenset({"play", "step", "seek", "speed", "start", "end"})
 
 
@@ -52,7 +59,7 @@ class WorkbenchApp(App[str]):
             "F", "fine_tune_with", "Fine-tune with…", show=False, key_display="F",
             tooltip="Choose epochs, learning rate and more, then fine-tune",
         ),
-        Binding("e", "evaluate", "Evaluate", tooltip="Measure F1 now, also during an epoch"),
+        Binding("e", "evaluate", "Eval", tooltip="Measure F1 now, also during an epoch"),
         Binding("x", "stop", "Stop", tooltip="Stop the job and keep its result; twice: at once"),
         Binding("c", "resume", "Continue", tooltip="Go on with a job that was cut off"),
         Binding("u", "undo", "Undo", tooltip="Back to the variant before, with its weights"),
@@ -179,10 +186,10 @@ class WorkbenchApp(App[str]):
 
         def start(recipe: Recipe | None) -> None:
             if recipe is not None and self.live is not None:
-                self.live.recipe = recipe
+                self.live.choose_recipe(recipe)
                 self._ask(lambda live: live.queue_job("fine-tune"))
 
-        self.push_screen(RecipeScreen(self.live.recipe), start)
+        self.push_screen(RecipeScreen(self.live.state.recipe), start)
 
     def action_evaluate(self) -> None:
         """Measure F1 now."""
@@ -225,12 +232,14 @@ class WorkbenchApp(App[str]):
 
     def action_help(self) -> None:
         """Keys and words."""
-        shown = [
-            active.binding
-            for active in self.main.active_bindings.values()
-            if active.enabled and active.binding.key not in ("ctrl+q", "ctrl+c")
-        ]
-        self.push_screen(HelpScreen(shown))
+        mine = [b for b in self.BINDINGS if isinstance(b, Binding) and self._is_offered(b)]
+        self.push_screen(
+            HelpScreen(help_rows([*mine, *NetworkTree.BINDINGS, *MainScreen.BINDINGS, PALETTE]))
+        )
+
+    def _is_offered(self, binding: Binding) -> bool:
+        name = binding.action.partition("(")[0]
+        return name not in (EDITING if self.live is None else REPLAYING)
 
     def action_play(self) -> None:
         """Play or pause."""

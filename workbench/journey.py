@@ -91,7 +91,7 @@ async def run_demo(opening: Opening, say: Callable[[str], None]) -> dict[str, An
         live.queue_job("recover")
         await watch.until(lambda state: _is_from_job(state, "recover"))
         note("recovered")
-        live.queue_job("fine-tune", changed(live.recipe, epochs=EPOCHS))
+        live.queue_job("fine-tune", changed(live.state.recipe, epochs=EPOCHS))
         await watch.until(lambda state: _is_from_job(state, "fine-tune"))
         note("fine-tuned")
         live.queue_job("evaluate")

@@ -34,13 +34,14 @@ from sessions.events import (
     JobQueued,
     ModelOpened,
     ProcessExited,
+    RecipeChosen,
     RuleChosen,
     SessionResumed,
     Unknown,
     VariantSelected,
 )
 from sessions.recipe import Recipe
-from sessions.score import CONTEST, Rule
+from sessions.score import Rule
 from sessions.state import SessionState
 from workbench.processes import Child
 from workbench.recorder import Recorder
@@ -61,7 +62,8 @@ class Opening(msgspec.Struct, frozen=True, kw_only=True):
     data: str | None = None
     input_size: int | None = None
     device: str = "auto"
-    recipe: Recipe = Recipe()
+    recipe: Recipe | None = None
+    """None keeps the session's own, or the default."""
     rule: Rule | None = None
     seed: int = 0
 
@@ -77,7 +79,6 @@ class LiveSession:
         self.opening = opening
         self.recorder = Recorder(opening.folder, opening.seed)
         self.listener = listener
-        self.recipe = opening.recipe
         self.problem = ""
         """Why the session could not be opened."""
         self._engine = Child("engine", self.folder / log.LOGS / "engine.log", self.receive)
@@ -127,8 +128,7 @@ class LiveSession:
             )
             return
         self.dispatch(SessionResumed())
-        if self.opening.rule is not None:
-            self.dispatch(RuleChosen(rule=self.opening.rule))
+        self._choose_given()
         self._open_data()
 
     async def close(self) -> None:
@@ -153,7 +153,7 @@ class LiveSession:
         self.dispatch(event)
         match event:
             case ModelOpened():
-                self.dispatch(RuleChosen(rule=self.opening.rule or CONTEST))
+                self._choose_given()
                 self._open_data()
             case DataOpened() if self.state.current == 0:
                 self._fit_head(event)
@@ -264,7 +264,7 @@ class LiveSession:
             raise RequestError(
                 f"this variant has {variant.network.classes} classes, the data has {classes}"
             )
-        self._queue(kind, variant.number, recipe or self.recipe, is_automatic=False)
+        self._queue(kind, variant.number, recipe or self.state.recipe, is_automatic=False)
 
     def evaluate_now(self) -> None:
         """Evaluate the weights of the running job after this batch, or the current variant.
@@ -336,9 +336,15 @@ class LiveSession:
             ),
         )
 
-    def choose_rule(self, rule: Rule) -> None:
-        """Score by another rule from now on."""
-        self.dispatch(RuleChosen(rule=rule))
+    def choose_recipe(self, recipe: Recipe) -> None:
+        """Use another recipe from now on."""
+        self.dispatch(RecipeChosen(recipe=recipe))
+
+    def _choose_given(self) -> None:
+        if self.opening.rule is not None:
+            self.dispatch(RuleChosen(rule=self.opening.rule))
+        if self.opening.recipe is not None:
+            self.dispatch(RecipeChosen(recipe=self.opening.recipe))
 
     def _select(self, variant: int | None, otherwise: str) -> None:
         if variant is None:
@@ -413,7 +419,7 @@ class LiveSession:
     def _evaluate_settled(self) -> None:
         if self._wants_evaluation():
             assert self.state.current is not None
-            self._queue("evaluate", self.state.current, self.recipe, is_automatic=True)
+            self._queue("evaluate", self.state.current, self.state.recipe, is_automatic=True)
 
     def _wants_evaluation(self) -> bool:
         variant, data = self.state.variant, self.state.data

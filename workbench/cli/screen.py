@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from sessions import log
-from sessions.recipe import Recipe
 from sessions.recipe import load as load_recipe
 from sessions.score import load_rule
 from workbench.cli.output import Json
@@ -65,7 +64,7 @@ def open_(
                 data=_absolute(data),
                 input_size=input_size,
                 device=device,
-                recipe=load_recipe(recipe) if recipe else Recipe(),
+                recipe=load_recipe(recipe) if recipe else None,
                 rule=load_rule(rule) if rule else None,
                 seed=seed,
             )

@@ -14,6 +14,7 @@ from textual.widgets.option_list import Option
 
 from sessions.recipe import Recipe, RecipeError, changed
 from sessions.state import SessionState
+from widgets import numbers
 
 DIALOG_CSS = """
 {name} {{
@@ -47,18 +48,15 @@ class HelpScreen(ModalScreen[None]):
         Binding("escape,question_mark,q", "dismiss", "Close"),
     ]
 
-    def __init__(self, bindings: Iterable[Binding]) -> None:
+    def __init__(self, rows: Iterable[tuple[str, str]]) -> None:
         super().__init__()
-        self._bindings_shown = list(bindings)
+        self._rows = list(rows)
 
     def compose(self) -> ComposeResult:
         """Keys, then words."""
         keys = Table.grid(padding=(0, 2))
-        for binding in self._bindings_shown:
-            name = binding.key_display or binding.key.replace("question_mark", "?")
-            keys.add_row(
-                Text(name.replace(",", " "), style="bold"), binding.tooltip or binding.description
-            )
+        for key, meaning in self._rows:
+            keys.add_row(Text(key, style="bold"), meaning)
         words = Table.grid(padding=(0, 2))
         for word, meaning in EXPLAINED:
             words.add_row(Text(word, style="bold"), meaning)
@@ -68,6 +66,16 @@ class HelpScreen(ModalScreen[None]):
             yield Static(Text("\nOn the screen", style="bold underline"))
             yield Static(words)
             yield Static(Text("\nescape closes", style="dim"))
+
+
+def help_rows(bindings: Iterable[BindingType]) -> list[tuple[str, str]]:
+    """Keys and meaning of bindings, the keys of one meaning together."""
+    rows: dict[str, list[str]] = {}
+    for binding in bindings:
+        assert isinstance(binding, Binding)
+        keys = rows.setdefault(binding.tooltip or binding.description, [])
+        keys += [binding.key_display] if binding.key_display else binding.key.split(",")
+    return [(" ".join(keys), meaning) for meaning, keys in rows.items()]
 
 
 class SaveScreen(ModalScreen[str | None]):
@@ -135,7 +143,10 @@ class RecipeScreen(ModalScreen[Recipe | None]):
 class VariantsScreen(ModalScreen[int | None]):
     """Every variant of the session; enter jumps to one."""
 
-    CSS = DIALOG_CSS.format(name="VariantsScreen", width=92)
+    CSS = (
+        DIALOG_CSS.format(name="VariantsScreen", width=92)
+        + "VariantsScreen OptionList { border: none; padding: 0; max-height: 20; }"
+    )
     BINDINGS: ClassVar[list[BindingType]] = [Binding("escape,t", "dismiss", "Close")]
 
     def __init__(self, state: SessionState) -> None:
@@ -144,42 +155,46 @@ class VariantsScreen(ModalScreen[int | None]):
 
     def compose(self) -> ComposeResult:
         """A line a variant."""
-        options = [
-            Option(line, id=str(number)) for number, line in variant_lines(self._state).items()
-        ]
+        room = min(92, int(self.app.size.width * 0.95)) - 12
+        lines = variant_lines(self._state, room)
         with Vertical(classes="dialog"):
-            yield Label(Text(f"{'variant':<37}{'units':>8}{'MACs':>12}{'F1':>8}{'score':>9}"))
-            yield OptionList(*options)
+            yield Label(Text(lines[0], style="bold"))
+            yield OptionList(
+                *(
+                    Option(Text(line), id=str(n))
+                    for n, line in zip(self._state.variants, lines[1:], strict=True)
+                )
+            )
             yield Label("enter jumps there, escape closes")
 
     def on_mount(self) -> None:
         """Start at the current variant."""
-        numbers = list(self._state.variants)
-        if self._state.current in numbers:
-            self.query_one(OptionList).highlighted = numbers.index(self._state.current)
+        numbers_ = list(self._state.variants)
+        if self._state.current in numbers_:
+            self.query_one(OptionList).highlighted = numbers_.index(self._state.current)
 
     def on_option_list_option_selected(self, event: OptionList.OptionSelected) -> None:
         """Answer with the variant."""
         self.dismiss(int(event.option.id or 0))
 
 
-def variant_lines(state: SessionState) -> dict[int, Text]:
-    """A line of the list for every variant, indented by its depth in the tree."""
-    lines = {}
+def variant_lines(state: SessionState, width: int) -> list[str]:
+    """A title and a line for every variant, indented where the history branched."""
+    room = width - 38
+    lines = [f"{'variant':<{room}}{'units':>9}{'MACs':>12}{'F1':>8}{'score':>9}"]
     depths: dict[int, int] = {}
     for number, variant in state.variants.items():
-        parent = variant.parent
-        siblings = [v.number for v in state.variants.values() if v.parent == parent]
-        base = depths.get(parent, 0) if parent is not None else 0
-        depths[number] = base + (siblings.index(number) if len(siblings) > 1 else 0)
-        indent = "  " * min(depths[number], 6)
-        name = f"{'▸' if number == state.current else ' '}{indent}v{number} {variant.label}"
+        siblings = [v.number for v in state.variants.values() if v.parent == variant.parent]
+        depth = depths.get(variant.parent, 0) if variant.parent is not None else 0
+        depths[number] = depth + siblings.index(number)
+        mark = "▸" if number == state.current else " "
+        name = f"{mark}{'  ' * min(depths[number], 6)}v{number} {variant.label}"
         units = "-".join(map(str, variant.network.units_per_stage))
-        line = f"{name[:36]:<36}{units:>8}{variant.macs:>12,}"
+        f1 = score = "—"
         if variant.evaluation is not None:
-            f1 = variant.evaluation.f1
-            line += f"{f1:>8.4f}{state.rule.score(variant.macs, f1):>9.4f}"
-        else:
-            line += f"{'—':>8}{'—':>9}"
-        lines[number] = Text(line, style="bold" if number == state.current else "")
+            f1 = f"{variant.evaluation.f1:.4f}"
+            score = numbers.plain(state.rule.score(variant.macs, variant.evaluation.f1), ".4f")
+        lines.append(
+            f"{numbers.shortened(name, room):<{room}}{units:>9}{variant.macs:>12,}{f1:>8}{score:>9}"
+        )
     return lines

@@ -45,10 +45,10 @@ class MainScreen(Screen[None]):
     }
     """
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("1", "panel(0)", "Layer panel", show=False),
-        Binding("2", "panel(1)", "Curves panel", show=False),
-        Binding("3", "panel(2)", "Classes panel", show=False),
-        Binding("tab", "next_panel", "Next panel", show=False),
+        Binding("1", "panel(0)", "Layer, curves or classes panel", show=False),
+        Binding("2", "panel(1)", "Layer, curves or classes panel", show=False),
+        Binding("3", "panel(2)", "Layer, curves or classes panel", show=False),
+        Binding("tab", "next_panel", "Next panel, where they are tabs", show=False),
     ]
 
     def __init__(self) -> None:
@@ -82,6 +82,7 @@ class MainScreen(Screen[None]):
         self.set_class(is_narrow, "-narrow")
         self.set_class(is_narrow and event.size.height >= 36, "-tall")
         self.query_one(SidePanels).is_narrow = is_narrow
+        self.query_one(Footer).show_command_palette = not is_narrow
         self.query_one(ScorePanel).is_low = event.size.height < 30
 
     def show(self, state: SessionState, log_error: str = "") -> None:
