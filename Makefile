@@ -23,7 +23,7 @@ bench: $(VENV)/.ready-test
 	@for file in startup latency throughput; do $(BIN)/python benchmarks/$$file.py || exit 1; done
 
 screenshots: $(VENV)/.ready
-	@sh docs/screenshots.sh $(BIN)/workbench
+	@sh .docs/screenshots.sh $(BIN)/workbench
 
 clean:
 	rm -rf $(VENV)

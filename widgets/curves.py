@@ -71,7 +71,8 @@ class Curves(Widget):
     def _draw_view(self) -> None:
         view = self.view
         self._timer = None
-        self._drawn_at = monotonic()
+        if view.f1 or view.loss:
+            self._drawn_at = monotonic()
         self.query_one("Curves > Static").display = not view.f1 and not view.loss
         self._draw("#f1", view.f1, "green", view.marks)
         self._draw("#loss", view.loss, "orange", ())

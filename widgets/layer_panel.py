@@ -29,8 +29,8 @@ class LayerPanel(Widget):
     DEFAULT_CSS = """
     LayerPanel {
         layout: vertical;
-        & > Static { height: 7; padding: 0 1; }
-        & > PlotextPlot { height: 1fr; min-height: 5; }
+        & > Static { height: 6; padding: 0 1; }
+        & > PlotextPlot { height: 1fr; min-height: 4; }
         &.-flat { layout: horizontal; }
         &.-flat > Static { width: 38; height: 1fr; }
     }
@@ -65,7 +65,8 @@ class LayerPanel(Widget):
         drawn = (view.stats, view.stats_of)
         if view.stats is not None and drawn != self._drawn:
             self._drawn = drawn
-            draw_histogram(plot.plt, view.stats, view.stats_of, self.size.width // 3)
+            name = view.stats_of if plot.size.height > 5 else ""
+            draw_histogram(plot.plt, view.stats, name, self.size.width // 3)
             plot.refresh()
 
 
@@ -79,7 +80,8 @@ def draw_histogram(plt: Any, stats: LayerStats, name: str, most_bins: int) -> No
     plt.clear_data()
     plt.clear_figure()
     plt.bar(centres, bins, width=1.0, marker="hd")
-    plt.xlabel(f"weights of {name}")
+    if name:
+        plt.xlabel(f"weights of {name}")
     plt.xticks(ends, [f"{value:.2f}" for value in ends])
     plt.xaxes(True, False)
     plt.yaxes(False, False)

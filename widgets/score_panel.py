@@ -111,7 +111,8 @@ def _line(width: int, title: str, now: tuple[str, str], since: Text, step: Text,
         text.append(" " * (room - cell.cell_len))
         text.append_text(cell)
     rest = width - text.cell_len - 2
-    text.append("  " + numbers.shortened(note, rest), style="not bold dim")
+    text.append("  ")
+    text.append(numbers.shortened(note, rest), style="not bold dim")
     return text
 
 

@@ -25,9 +25,9 @@ class SidePanels(Vertical):
     DEFAULT_CSS = """
     SidePanels {
         & > .panel { border: round $panel-lighten-2; border-title-color: $text-muted; height: 1fr; }
-        & > LayerPanel { height: 5fr; }
-        & > Curves { height: 5fr; }
-        & > ClassPanel { height: 4fr; }
+        & > LayerPanel.panel { height: 7fr; }
+        & > Curves.panel { height: 5fr; }
+        & > ClassPanel.panel { height: 4fr; }
         &.-narrow > .panel { border: none; display: none; height: 1fr; }
         &.-narrow > .panel.-active { display: block; }
     }
