@@ -86,6 +86,14 @@ class ModelOpened(Event, frozen=True, tag="model-opened", kw_only=True):
     seconds: float = 0.0
 
 
+class DataRequested(Event, frozen=True, tag="data-requested", kw_only=True):
+    """The trainer was asked to open data."""
+
+    is_durable = False
+    is_logged = False
+    source: str
+
+
 class DataOpened(Event, frozen=True, tag="data-opened", kw_only=True):
     """The trainer listed, decoded and cached the data."""
 
@@ -294,6 +302,7 @@ class SessionResumed(Event, frozen=True, tag="session-resumed", kw_only=True):
 
 AnyEvent = (
     ModelOpened
+    | DataRequested
     | DataOpened
     | DataFailed
     | DataProgressed

@@ -74,13 +74,18 @@ def _(event: events.ModelOpened, state: SessionState) -> SessionState:
 
 
 @_reduce.register
+def _(event: events.DataRequested, state: SessionState) -> SessionState:
+    return _with(state, data_source=event.source, data_error="")
+
+
+@_reduce.register
 def _(event: events.DataOpened, state: SessionState) -> SessionState:
-    return _with(state, data=event, data_error="", data_progress=None)
+    return _with(state, data=event, data_source="", data_error="", data_progress=None)
 
 
 @_reduce.register
 def _(event: events.DataFailed, state: SessionState) -> SessionState:
-    return _with(state, data_error=event.reason, data_progress=None)
+    return _with(state, data_error=event.reason, data_source="", data_progress=None)
 
 
 @_reduce.register
@@ -260,7 +265,11 @@ def _(event: events.ModelSaved, state: SessionState) -> SessionState:
 
 @_reduce.register
 def _(event: events.ProcessExited, state: SessionState) -> SessionState:
-    return _interrupted(state, event.reason) if event.process == "trainer" else state
+    if event.process != "trainer":
+        return state
+    if state.data_source:
+        state = _with(state, data_source="", data_error="the trainer ended while it opened them")
+    return _interrupted(state, event.reason)
 
 
 @_reduce.register

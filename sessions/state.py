@@ -83,6 +83,8 @@ class SessionState(msgspec.Struct, frozen=True, kw_only=True):
     notes: tuple[str, ...] = ()
     ptflops_macs: int | None = None
     data: DataOpened | None = None
+    data_source: str = ""
+    """Data that is being opened; empty where none is."""
     data_error: str = ""
     data_progress: tuple[int, int] | None = None
     rule: Rule = CONTEST

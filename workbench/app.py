@@ -24,6 +24,7 @@ from sessions.events import (
     Unknown,
 )
 from sessions.recipe import Recipe
+from sessions.state import SessionState
 from widgets.network_tree import NetworkTree
 from widgets.replay_bar import ReplayBar
 from workbench.live import LiveSession, RequestError
@@ -120,7 +121,7 @@ class WorkbenchApp(App[str]):
             self.exit(live.problem, return_code=1)
             return
         self._show()
-        if (toast := describe(event)) is not None:
+        if (toast := describe(event, live.state)) is not None:
             text, severity = toast
             self.notify(text, severity=severity, timeout=8, markup=False)
         if isinstance(event, JobFinished | JobFailed | ProcessExited):
@@ -283,7 +284,7 @@ class WorkbenchApp(App[str]):
             self.notify(str(error), severity="warning", timeout=8, markup=False)
 
 
-def describe(event: AnyEvent | Unknown) -> tuple[str, SeverityLevel] | None:
+def describe(event: AnyEvent | Unknown, state: SessionState) -> tuple[str, SeverityLevel] | None:
     """What to tell the user about an event besides what the screen shows, and how urgent it is."""
     match event:
         case ModelOpened(notes=notes) if notes:
@@ -299,6 +300,13 @@ def describe(event: AnyEvent | Unknown) -> tuple[str, SeverityLevel] | None:
             return reason, "error"
         case JobFailed(reason=reason):
             return reason, "error"
+        case JobFinished(job=number, checkpoint=str()):
+            result = state.jobs[number].result
+            if result != state.current:
+                return (
+                    f"the result is v{result}, beside what you edit: t jumps to it",
+                    "information",
+                )
         case CommandFailed(reason=reason):
             return reason, "error"
         case ProcessExited(process=process, reason=reason):

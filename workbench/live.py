@@ -25,6 +25,7 @@ from sessions.events import (
     AnyEvent,
     CommandFailed,
     DataOpened,
+    DataRequested,
     EditRejected,
     EditRequested,
     JobCancelled,
@@ -46,6 +47,7 @@ from sessions.state import SessionState
 from workbench.processes import Child
 from workbench.recorder import Recorder
 
+OTHER_DATA = "these are not the images of before: F1 cannot be compared with what was measured"
 SETTLE_S = 0.3
 """Seconds after the last edit until F1 is measured by itself."""
 
@@ -150,7 +152,10 @@ class LiveSession:
             self._given_up.add(self.state.jobs[event.job].variant)
         if isinstance(event, ProcessExited):
             self._after_exit(event)
+        before = self.state.data
         self.dispatch(event)
+        if isinstance(event, DataOpened) and before and before.fingerprint != event.fingerprint:
+            self.dispatch(CommandFailed(command="open-data", reason=OTHER_DATA))
         match event:
             case ModelOpened():
                 self._choose_given()
@@ -257,6 +262,9 @@ class LiveSession:
         if variant is None:
             raise RequestError("the model is still opening")
         if self.state.data is None:
+            if self.opening.data is not None and not self.state.data_source:
+                self._open_data()
+                raise RequestError("opening the data again: ask once more when it is there")
             reason = self.state.data_error or "no data is open"
             raise RequestError(f"{reason}: open with --data FOLDER, or --data digits")
         classes = len(self.state.data.classes)
@@ -273,7 +281,8 @@ class LiveSession:
             RequestError: see `queue_job`.
         """
         running = self.state.running
-        if running is not None and running.kind == "fine-tune":
+        is_shown = running is not None and running.variant == self.state.current
+        if running is not None and is_shown and running.kind == "fine-tune":
             self._send(self._trainer, EvaluateNow())
         else:
             self.queue_job("evaluate")
@@ -358,6 +367,7 @@ class LiveSession:
         variant = self.state.variant
         if source is None or variant is None:
             return
+        self.dispatch(DataRequested(source=source))
         self._send(
             self._trainer,
             OpenData(

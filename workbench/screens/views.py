@@ -206,9 +206,8 @@ def _f1_note(state: SessionState, variant: Variant) -> str:
     if variant.evaluation is not None:
         return f"{variant.evaluation.images} {variant.evaluation.split} images"
     if state.data is None:
-        if state.data_progress is not None:
-            done, total = state.data_progress
-            return f"reading images {done:,} of {total:,}"
+        if state.data_source:
+            return "opening the data …"
         return "no data: open with --data FOLDER" if not state.data_error else "data not open"
     if variant.network.classes != len(state.data.classes):
         return f"the data has {len(state.data.classes)} classes"
@@ -217,11 +216,18 @@ def _f1_note(state: SessionState, variant: Variant) -> str:
 
 
 def _idle_view(state: SessionState) -> JobView:
+    if state.data_source:
+        done, total = state.data_progress or (0, 0)
+        opened = done / total if total else 0.0
+        counted = f" {done:,} of {total:,} images" if total else ""
+        return JobView(
+            name="opening", detail=f"{Path(state.data_source).name}{counted}", share=opened
+        )
     if state.data_error:
         return JobView(message=f"data: {state.data_error}", is_warning=True)
     if (job := state.resumable) is not None:
-        done = job.stored_step / job.steps * job.recipe.epochs if job.steps else 0.0
-        where = f" at epoch {done:.1f} of {job.recipe.epochs}" if job.kind == "fine-tune" else ""
+        epoch = job.stored_step / job.steps * job.recipe.epochs if job.steps else 0.0
+        where = f" at epoch {epoch:.1f} of {job.recipe.epochs}" if job.kind == "fine-tune" else ""
         return JobView(
             message=f"{job.kind} of v{job.variant} was cut off{where}: c goes on with it",
             is_warning=True,
