@@ -10,6 +10,8 @@ import msgspec
 from sessions.commands import AnyCommand
 from sessions.events import AnyEvent, Unknown
 
+UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+"""What a decoder raises on a line that is not what it should be."""
 FORMAT = "workbench-session"
 VERSION = 1
 
@@ -69,10 +71,10 @@ def decode_event(line: bytes) -> AnyEvent | Unknown:
     """
     try:
         return _event_decoder.decode(line)
-    except msgspec.DecodeError as error:
+    except UNREADABLE as error:
         try:
             kind = _kind_decoder.decode(line).kind
-        except msgspec.DecodeError:
+        except UNREADABLE:
             raise CodecError(f"not an event: {error}") from error
         if kind in KINDS:
             raise CodecError(f"event {kind!r}: {error}") from error
@@ -92,7 +94,7 @@ def decode_record(line: bytes) -> Record:
     """
     try:
         raw = _record_decoder.decode(line)
-    except msgspec.DecodeError as error:
+    except UNREADABLE as error:
         raise CodecError(f"not a record: {error}") from error
     return Record(raw.t, decode_event(bytes(raw.event)))
 
@@ -105,7 +107,7 @@ def decode_header(line: bytes) -> Header:
     """
     try:
         header = _header_decoder.decode(line)
-    except msgspec.DecodeError as error:
+    except UNREADABLE as error:
         raise CodecError(f"not a session: {error}") from error
     if header.format != FORMAT:
         raise CodecError(f"not a session: format {header.format!r}")
@@ -125,5 +127,5 @@ def decode_command(line: bytes) -> AnyCommand:
     """
     try:
         return _command_decoder.decode(line)
-    except msgspec.DecodeError as error:
+    except UNREADABLE as error:
         raise CodecError(f"not a command: {error}") from error

@@ -128,10 +128,9 @@ class DataProgressed(Event, frozen=True, tag="data-progressed", kw_only=True):
 
 
 class EditRequested(Event, frozen=True, tag="edit-requested", kw_only=True):
-    """An edit was sent to the engine; shown at once, logged once it is answered."""
+    """An edit was sent to the engine; shown at once, and saved with the answer."""
 
     is_durable = False
-    is_logged = False
     variant: int
     parent: int
     edit: Edit

@@ -63,12 +63,13 @@ def read(folder: Path) -> Recording:
     if not lines:
         raise SessionError(f"{file} is empty: the session was cut off before its first step")
     records: list[Record] = []
+    number = 1
     try:
         header = codec.decode_header(lines[0])
         for line in lines[1:]:
+            number += 1
             records.append(codec.decode_record(line))
     except CodecError as error:
-        number = len(records) + 2 if lines[0].startswith(b'{"format"') else 1
         raise SessionError(f"{file}, line {number}: {error}") from error
     return Recording(header, records, len(content) - len(rest), bool(rest))
 
@@ -79,6 +80,7 @@ class SessionLog:
     def __init__(self, folder: Path, length: int) -> None:
         self._length = length
         self._unsaved: list[bytes] = []
+        self._must_sync = False
         self._file: BinaryIO = open(folder / LOG_NAME, "r+b", buffering=0)  # noqa: SIM115
         self._file.truncate(length)
         self._file.seek(length)
@@ -110,12 +112,28 @@ class SessionLog:
             OSError: nothing of it is on disk; it is kept and written with the next record.
         """
         self._unsaved.append(codec.encode_record(record) + b"\n")
+        self._must_sync |= getattr(record.event, "is_durable", True)
+        self._write()
+
+    def close(self) -> None:
+        """Put everything on disk and close the file.
+
+        Raises:
+            OSError: the last records are not on disk; the file is closed all the same.
+        """
+        try:
+            self._must_sync = True
+            self._write()
+        finally:
+            self._file.close()
+
+    def _write(self) -> None:
         data = b"".join(self._unsaved)
         try:
             view = memoryview(data)
             while view:
                 view = view[self._file.write(view) :]
-            if getattr(record.event, "is_durable", True):
+            if self._must_sync:
                 os.fsync(self._file.fileno())
         except OSError:
             self._file.truncate(self._length)
@@ -123,11 +141,7 @@ class SessionLog:
             raise
         self._length += len(data)
         self._unsaved.clear()
-
-    def close(self) -> None:
-        """Put everything on disk and close the file."""
-        os.fsync(self._file.fileno())
-        self._file.close()
+        self._must_sync = False
 
 
 def _sync_folder(folder: Path) -> None:

@@ -6,6 +6,8 @@ from typing import Annotated, Literal
 
 import msgspec
 
+AtLeastTwo = Annotated[int, msgspec.Meta(ge=2)]
+"""Batch norm has no variance over one image."""
 Positive = Annotated[int, msgspec.Meta(ge=1)]
 Rate = Annotated[float, msgspec.Meta(gt=0, le=10)]
 
@@ -18,17 +20,17 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     """Choices of one training job; the defaults fine-tune a small pretrained network."""
 
     epochs: Positive = 10
-    batch_size: Positive = 64
+    batch_size: AtLeastTwo = 64
     learning_rate: Rate = 3e-3
     """Peak of the cosine schedule."""
-    weight_decay: Annotated[float, msgspec.Meta(ge=0)] = 0.02
+    weight_decay: Annotated[float, msgspec.Meta(ge=0, le=10)] = 0.02
     warmup: Annotated[float, msgspec.Meta(ge=0, lt=1)] = 0.1
     """Share of all steps in which the learning rate rises from zero."""
     label_smoothing: Annotated[float, msgspec.Meta(ge=0, lt=1)] = 0.05
     augmentation: Literal["none", "shift", "light", "strong"] = "light"
-    recover_images: Positive = 1024
+    recover_images: AtLeastTwo = 1024
     """Augmented training images from which batch norm is re-estimated."""
-    seed: int = 0
+    seed: Annotated[int, msgspec.Meta(ge=0)] = 0
 
 
 def load(path: Path) -> Recipe:

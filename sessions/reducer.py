@@ -113,6 +113,8 @@ def _(event: events.EditRequested, state: SessionState) -> SessionState:
 @_reduce.register
 def _(event: events.Edited, state: SessionState) -> SessionState:
     pending = state.variants.get(event.variant)
+    if event.parent not in state.variants:
+        return state  # its parent was refused meanwhile
     if pending is None:
         requested = events.EditRequested(
             variant=event.variant, parent=event.parent, edit=event.edit
@@ -134,19 +136,7 @@ def _(event: events.Edited, state: SessionState) -> SessionState:
 
 @_reduce.register
 def _(event: events.EditRejected, state: SessionState) -> SessionState:
-    if event.variant not in state.variants:
-        return state
-    gone = {event.variant}
-    for number, variant in state.variants.items():
-        if variant.parent in gone:
-            gone.add(number)
-    current = event.parent if state.current in gone else state.current
-    return _with(
-        state,
-        variants={n: v for n, v in state.variants.items() if n not in gone},
-        redo={n: child for n, child in state.redo.items() if child not in gone},
-        current=current,
-    )
+    return _without(state, event.variant)
 
 
 @_reduce.register
@@ -268,12 +258,16 @@ def _(event: events.ProcessExited, state: SessionState) -> SessionState:
     if event.process != "trainer":
         return state
     if state.data_source:
-        state = _with(state, data_source="", data_error="the trainer ended while it opened them")
+        reason = "the trainer ended while it opened them"
+        state = _with(state, data_source="", data_error=reason, data_progress=None)
     return _interrupted(state, event.reason)
 
 
 @_reduce.register
 def _(event: events.SessionResumed, state: SessionState) -> SessionState:
+    for variant in state.variants.values():
+        if variant.is_pending:
+            state = _without(state, variant.number)
     return _interrupted(state, "the session ended while it ran")
 
 
@@ -285,6 +279,23 @@ def _(event: events.RuleChosen, state: SessionState) -> SessionState:
 @_reduce.register
 def _(event: events.RecipeChosen, state: SessionState) -> SessionState:
     return _with(state, recipe=event.recipe)
+
+
+def _without(state: SessionState, number: int) -> SessionState:
+    """The state without a variant and all that was built on it."""
+    if number not in state.variants:
+        return state
+    gone = {number}
+    for other, variant in state.variants.items():
+        if variant.parent in gone:
+            gone.add(other)
+    parent = state.variants[number].parent
+    return _with(
+        state,
+        variants={n: v for n, v in state.variants.items() if n not in gone},
+        redo={n: c for n, c in state.redo.items() if n not in gone and c not in gone},
+        current=parent if state.current in gone else state.current,
+    )
 
 
 def _interrupted(state: SessionState, reason: str) -> SessionState:

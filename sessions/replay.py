@@ -3,13 +3,30 @@
 from bisect import bisect_right
 
 from sessions.codec import Record
+from sessions.edits import EditError
 from sessions.events import JobProgressed
+from sessions.log import Recording, SessionError
 from sessions.reducer import reduce
 from sessions.state import SessionState
 
 SNAPSHOT_EVERY = 256
 """Records between stored states, so that a seek reduces at most this many."""
 SPEEDS = (0.25, 0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0)
+
+
+def rebuilt(recording: Recording) -> SessionState:
+    """The state at the end of a recording.
+
+    Raises:
+        SessionError: an event does not fit the ones before it; its line is named.
+    """
+    state = SessionState()
+    for number, record in enumerate(recording.records, start=2):
+        try:
+            state = reduce(state, record.event)
+        except (EditError, KeyError, ValueError, TypeError) as error:
+            raise SessionError(f"line {number} of the session does not fit: {error}") from error
+    return state
 
 
 class Timeline:

@@ -8,6 +8,9 @@ from pathlib import Path
 
 import msgspec
 
+NEVER = 2.0
+"""An F1 that no network reaches."""
+
 
 class ScoreError(ValueError):
     """A rule or a value that gives no score."""
@@ -21,12 +24,15 @@ class Rule(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     base_f1: float
     cliff: float = 0.0
     """F1 below which t is 1."""
-    halved_from: float = 2.0
+    halved_from: float = NEVER
     """F1 from which t is halved; above 1 it never is."""
 
     def __post_init__(self) -> None:
         if self.base_macs <= 0 or not 0 < self.base_f1 <= 1:
             raise ScoreError("base_macs must be above 0 and base_f1 in 0..1")
+        for name in ("cliff", "halved_from"):
+            if not 0 <= getattr(self, name) <= NEVER:
+                raise ScoreError(f"{name} must be in 0..{NEVER:g}")
 
     def f1_term(self, f1: float) -> float:
         """The part of the score that F1 decides.

@@ -72,8 +72,8 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def is_resumable(self) -> bool:
-        """Whether it was cut off and can go on."""
-        return self.status == "interrupted"
+        """Whether it was cut off, or failed after a step that is on disk, and can go on."""
+        return self.status == "interrupted" or (self.status == "failed" and self.stored_step > 0)
 
 
 class SessionState(msgspec.Struct, frozen=True, kw_only=True):

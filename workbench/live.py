@@ -202,9 +202,10 @@ class LiveSession:
             raise RequestError("the model is still opening")
         requested = EditRequested(variant=self.state.next_variant, parent=variant.number, edit=edit)
         try:
-            self.dispatch(requested)
+            edits.apply(variant.network, edit)  # before it is logged
         except EditError as error:
             raise RequestError(str(error)) from error
+        self.dispatch(requested)
         self._send(
             self._engine,
             ApplyEdit(

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from sessions import log
-from sessions.replay import Playback, Timeline
+from sessions.replay import Playback, Timeline, rebuilt
 from sessions.state import SessionState
 from widgets.replay_bar import ReplayView
 from workbench.errors import UserError
@@ -19,6 +19,7 @@ class Player:
     def __init__(self, folder: Path, speed: float = 1.0, *, is_paused: bool = False) -> None:
         try:
             recording = log.read(folder)
+            rebuilt(recording)
         except log.SessionError as error:
             raise UserError(str(error)) from error
         self.folder = folder

@@ -16,6 +16,7 @@ from sessions import log
 from sessions.codec import Header, Record
 from sessions.events import AnyEvent, ModelOpened, Unknown
 from sessions.reducer import reduce
+from sessions.replay import rebuilt
 from sessions.state import SessionState
 from workbench.errors import UserError
 
@@ -58,6 +59,8 @@ class Recorder:
                 f"cannot write to {self.folder} ({reason}): choose another place with --session"
             ) from error
         try:
+            for partial in self.folder.glob("*/**/.*.part"):
+                partial.unlink()  # left by a process that was killed while it wrote
             self._read_back(is_new=is_new)
         except BaseException:
             self._release()
@@ -99,10 +102,9 @@ class Recorder:
             return
         try:
             recording = log.read(self.folder)
+            self.state = rebuilt(recording)
         except log.SessionError as error:
             raise UserError(str(error)) from error
-        for record in recording.records:
-            self.state = reduce(self.state, record.event)
         if self.state.current is None:
             raise UserError(f"{self.folder} ended before a model was open: start a new session")
         self.seed = recording.header.seed

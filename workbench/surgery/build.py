@@ -106,6 +106,22 @@ def expected_shapes(network: Network) -> dict[str, tuple[int, ...]]:
         return {k: tuple(v.shape) for k, v in Assembled(network).state_dict().items()}
 
 
+def try_out(network: Network) -> None:
+    """Build and run a network without weights or memory, to see whether it works at all.
+
+    Raises:
+        ValueError: it does not.
+    """
+    shape = (1, network.input_channels, network.input_size, network.input_size)
+    try:
+        with torch.device("meta"):
+            logits = Assembled(network).eval()(torch.empty(shape))
+    except (RuntimeError, ValueError, TypeError, KeyError, AttributeError, IndexError) as error:
+        raise ValueError(f"it does not run: {str(error).splitlines()[0][:80]}") from None
+    if tuple(logits.shape) != (1, network.classes):
+        raise ValueError(f"it puts out {tuple(logits.shape)}, not one value a class")
+
+
 def _register(root: nn.Module, key: str, module: nn.Module) -> None:
     *parents, name = key.split(".")
     for parent in parents:

@@ -20,11 +20,12 @@ import torch
 from torch import Tensor
 
 from sessions import edits
-from sessions import network as net
-from sessions.network import Network
+from sessions.checking import check
+from sessions.compacting import compacted
+from sessions.network import Network, sized
 from workbench.errors import UserError
 from workbench.surgery import families
-from workbench.surgery.build import State, expected_shapes
+from workbench.surgery.build import State, expected_shapes, try_out
 
 FORMAT = "workbench-model"
 SUFFIXES = (".pt", ".pth", ".safetensors")
@@ -87,7 +88,7 @@ def save(path: Path, network: Network, state: State) -> Saved:
             or the file does not read back as it was written.
     """
     check_target(path)
-    smaller, keys = net.compacted(network)
+    smaller, keys = compacted(network)
     wanted = expected_shapes(smaller)
     tensors = {}
     for old, new in keys.items():
@@ -126,7 +127,8 @@ def check_target(path: Path) -> None:
 
 def to_safetensors(network: Network, state: State) -> bytes:
     """Structure and weights as the bytes of one safetensors file."""
-    metadata = {"format": FORMAT, "network": _json(network)}
+    # One entry: the order of several is not fixed, and the content names a checkpoint.
+    metadata = {FORMAT: _json(network)}
     return safetensors.torch.save({k: v.contiguous() for k, v in state.items()}, metadata)
 
 
@@ -236,11 +238,11 @@ def _from_safetensors(path: Path, content: bytes) -> tuple[str | None, Mapping[s
         tensors = safetensors.torch.load(content)
         length = int.from_bytes(content[:8], "little")
         metadata = json.loads(content[8 : 8 + length]).get("__metadata__") or {}
-    except (safetensors.SafetensorError, ValueError) as error:
+    except (safetensors.SafetensorError, ValueError, RecursionError) as error:
         raise UserError(
             f"{path} is not a whole safetensors file ({error}): download or save it again"
         ) from None
-    return (metadata.get("network") if metadata.get("format") == FORMAT else None), tensors
+    return metadata.get(FORMAT), tensors
 
 
 def _unwrapped(path: Path, value: object, notes: list[str]) -> Mapping[str, object]:
@@ -288,9 +290,9 @@ def _checked(path: Path, tensors: Mapping[str, object], notes: list[str]) -> Sta
                 f"{path}: {name} is sparse, complex or quantized; dense floats are needed"
             )
         if value.is_floating_point():
+            value = value.to(torch.float32)
             if not bool(torch.isfinite(value).all()):
                 broken.append(name)
-            value = value.to(torch.float32)
         state[name.removeprefix(prefix)] = value.detach().contiguous()
     if broken:
         more = f" and {len(broken) - 1} more" if len(broken) > 1 else ""
@@ -303,9 +305,11 @@ def _checked(path: Path, tensors: Mapping[str, object], notes: list[str]) -> Sta
 def _structure(path: Path, structure: str) -> Network:
     try:
         network = msgspec.json.decode(structure, type=Network)
-        net.check(network)
-        return net.sized(network, network.input_size)
-    except (msgspec.DecodeError, ValueError) as error:
+        check(network)
+        network = sized(network, network.input_size)
+        try_out(network)
+        return network
+    except (msgspec.DecodeError, ValueError, RecursionError) as error:
         raise UserError(f"{path} has a broken structure ({error}): save it again") from None
 
 

@@ -17,7 +17,7 @@ from sessions.network import Network
 from workbench.errors import UserError
 from workbench.surgery.build import State, expected_shapes
 from workbench.surgery.carry import carry
-from workbench.surgery.files import stored_network, to_safetensors, write_atomically
+from workbench.surgery.files import explain, stored_network, to_safetensors, write_atomically
 
 CACHED = 8
 """Derived variants kept in memory."""
@@ -33,7 +33,10 @@ def put(folder: Path, network: Network, state: State) -> str:
     name = hashlib.sha256(content).hexdigest()
     path = _path(folder, name)
     if not path.exists():
-        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise UserError(f"cannot write {path.parent}: {explain(error)}") from error
         write_atomically(path, content)
     return name
 

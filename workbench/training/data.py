@@ -179,8 +179,12 @@ def _key(listing: Listing, size: int, channels: int) -> str:
     """Changes with any file's name, size or time, so that no stale array is used."""
     digest = hashlib.sha256(f"1 {listing.root} {size} {channels}".encode())
     for item in listing.items:
-        status = os.stat(item.path)
-        line = f"{item.path}\0{item.label}\0{item.is_val}\0{status.st_size}\0{status.st_mtime_ns}\n"
+        try:
+            status = os.stat(item.path)
+            found = f"{status.st_size}\0{status.st_mtime_ns}"
+        except OSError:
+            found = "unreadable"
+        line = f"{item.path}\0{item.label}\0{item.is_val}\0{found}\n"
         digest.update(line.encode(errors="surrogateescape"))
     return digest.hexdigest()[:32]
 
@@ -207,7 +211,8 @@ def _build(
                 progress(index, total)
             name = os.path.relpath(item.path, listing.root)
             if image is None:
-                skipped.append(Skipped(name, reason))
+                printable = name.encode(errors="replace").decode()
+                skipped.append(Skipped(printable, reason))
                 continue
             images[len(kept)] = image
             kept.append(index)

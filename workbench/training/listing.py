@@ -50,6 +50,11 @@ def list_folder(root: Path) -> Listing:
         if not held_out:
             raise UserError(f"{root / val} has no images: {LAYOUT}")
         return Listing(str(root), classes, (*train, *held_out))
+    if "train" in folders:
+        raise UserError(
+            f"{root} has a train folder, but none named {' or '.join(VALIDATION_NAMES)} beside it: "
+            "name the validation folder val, or open the train folder alone"
+        )
     classes, items = _classes(root, None, is_val=None)
     return Listing(str(root), classes, items)
 

@@ -102,10 +102,7 @@ class Run:
             self.step += 1
             value = loss.item()
             if not math.isfinite(value):
-                raise TrainingError(
-                    f"the loss became {value} in epoch {self.epoch:.1f}: lower the learning rate "
-                    f"({self.recipe.learning_rate:g})"
-                )
+                raise TrainingError(self._exploded())
             if (progress := meter.add(value)) is not None:
                 hooks.progressed(progress)
             with meter.paused():
@@ -114,6 +111,8 @@ class Run:
                 goes_on = hooks.after_batch(self)
             if not goes_on and self.step < self.steps:
                 return False
+        if not all(torch.isfinite(value).all() for value in self.module.state_dict().values()):
+            raise TrainingError(self._exploded())
         return True
 
     def save(self) -> bytes:
@@ -140,8 +139,17 @@ class Run:
             self.module.load_state_dict(stored["model"])
             self.optimizer.load_state_dict(stored["optimizer"])
             self.step = int(stored["step"])
-        except (RuntimeError, KeyError, ValueError, TypeError) as error:
-            raise TrainingError(f"{path} does not belong to this run: {error}") from error
+        except Exception as error:
+            raise TrainingError(
+                f"{path} does not belong to this run or is damaged ({type(error).__name__}): "
+                "start the fine-tuning anew"
+            ) from error
+
+    def _exploded(self) -> str:
+        return (
+            f"loss or weights became infinite in epoch {self.epoch:.1f}: lower the learning rate "
+            f"({self.recipe.learning_rate:g})"
+        )
 
     def _lr_factor(self) -> float:
         warmup = max(int(self.recipe.warmup * self.steps), 1)

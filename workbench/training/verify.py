@@ -11,6 +11,7 @@ import msgspec
 from sessions import history, log, macs
 from sessions.events import Edited, JobFinished, ModelOpened
 from sessions.reducer import reduce
+from sessions.replay import rebuilt
 from sessions.state import SessionState, Variant
 from workbench.errors import UserError
 from workbench.surgery.build import State, build
@@ -60,6 +61,7 @@ def verify(
         UserError: a checkpoint is missing or damaged, or the data is not what was recorded.
     """
     recording = log.read(folder)
+    rebuilt(recording)
     recorded: dict[int, tuple[int, str]] = {}
     state = SessionState()
     for record in recording.records:
@@ -80,11 +82,13 @@ def verify(
     errors: list[float] = []
     for done, (number, variant) in enumerate(state.variants.items()):
         progress(done, len(state.variants))
+        if variant.is_pending:
+            continue  # the session was cut off before the engine answered
         network, weights = derive(folder, history.lineage(state, number))
         if number in recorded:
             count, digest = recorded[number]
-            rebuilt = macs.count(network)
-            checks.append(Check(number, "MACs", str(count), str(rebuilt), count == rebuilt))
+            counted = macs.count(network)
+            checks.append(Check(number, "MACs", str(count), str(counted), count == counted))
             rebuilt_digest = weights_sha256(network, weights)
             checks.append(
                 Check(number, "weights", digest, rebuilt_digest, digest == rebuilt_digest)

@@ -77,7 +77,8 @@ def describe(shapes: Mapping[str, tuple[int, ...]]) -> Network:
             plans.append(plan)
         stages.append(tuple(plans))
     head = shapes.get("output.weight", ())
-    if len(head) not in (2, 4) or head[2:] not in ((), (1, 1)) or head[1] != width:
+    is_fitting = len(head) in (2, 4) and head[2:] in ((), (1, 1)) and head[1] == width
+    if not is_fitting or head[0] < 1:
         raise UserError(
             f"output.weight has shape {head}; a linear or 1x1 conv head over {width} channels "
             "is needed"

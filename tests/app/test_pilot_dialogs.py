@@ -1,0 +1,208 @@
+"""The dialogs over the main screen: help, variants, save as, recipe."""
+
+import contextlib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from textual.widgets import Input, Label, OptionList, Static
+
+from sessions.commands import RunJob, SaveModel
+from sessions.events import CommandFailed, ModelSaved
+from widgets.score_panel import ScorePanel
+from workbench.app import WorkbenchApp
+from workbench.screens.dialogs import HelpScreen, RecipeScreen, SaveScreen, VariantsScreen
+from workbench.screens.main import MainScreen
+
+
+@pytest.fixture
+def opened(staged: Any, until: Callable[..., Any]) -> Any:
+    """Starts the app with model and data open; gives the app and its pilot."""
+
+    @contextlib.asynccontextmanager
+    async def opened(size: tuple[int, int] = (80, 24)) -> Any:
+        app = WorkbenchApp(staged.live)
+        async with app.run_test(size=size, notifications=True) as pilot:
+            await until(pilot, lambda: staged.engine.commands)
+            staged.open_model()
+            staged.open_data()
+            await pilot.pause()
+            yield app, pilot
+
+    return opened
+
+
+async def test_help_lists_every_key_with_what_it_does(opened: Any, shows: Any) -> None:
+    async with opened() as (app, pilot):
+        await pilot.press("question_mark")
+        await pilot.pause()
+        assert isinstance(app.screen, HelpScreen)
+        text = "\n".join(shows(part) for part in app.screen.query(Static))
+        lines = [line.split() for line in text.splitlines()]
+        for key, word in (("space", "Switch"), ("r", "Re-estimate"), ("f", "Fine-tune")):
+            assert any(line[:2] == [key, word] for line in lines), key
+        for key in ("F", "e", "u", "ctrl+r", "t", "s", "?", "q"):
+            assert any(line[:1] == [key] and len(line) > 1 for line in lines), key
+        assert "MACs and F1 in one number" in text
+        assert "Play" not in text
+        await pilot.press("escape")
+        assert isinstance(app.screen, MainScreen)
+
+
+async def test_help_begins_with_the_keys_that_do_the_work(opened: Any) -> None:
+    """The dialog is longer than a small terminal: what comes first is what is read."""
+    async with opened() as (app, pilot):
+        await pilot.press("question_mark")
+        await pilot.pause()
+        seen = "\n".join(strip.text for strip in app.screen._compositor.render_strips())
+        assert "Switch the selected unit" in seen
+        assert "Re-estimate batch norm" in seen
+
+
+async def test_the_variants_dialog_starts_at_the_current_one_and_jumps(
+    opened: Any, staged: Any, shows: Any
+) -> None:
+    async with opened() as (app, pilot):
+        # GIVEN two units off
+        await pilot.press("space", "down", "space")
+        staged.confirm_edits()
+        await pilot.press("t")
+        await pilot.pause()
+        assert isinstance(app.screen, VariantsScreen)
+        options = app.screen.query_one(OptionList)
+        assert options.option_count == 3
+        assert options.highlighted == 2
+        text = shows(options)
+        assert "▸v2 off:stage1.unit3" in text
+        # WHEN
+        await pilot.press("up", "up", "enter")
+        # THEN
+        assert isinstance(app.screen, MainScreen)
+        assert staged.live.state.current == 0
+        assert "1,688,940" in shows(app.main.query_one(ScorePanel))
+
+
+async def test_escape_leaves_the_variants_as_they_were(opened: Any, staged: Any) -> None:
+    async with opened() as (app, pilot):
+        await pilot.press("space")
+        staged.confirm_edits()
+        await pilot.press("t", "up", "escape")
+        assert isinstance(app.screen, MainScreen)
+        assert staged.live.state.current == 1
+
+
+async def test_save_suggests_a_name_and_asks_the_engine_for_the_file(
+    opened: Any, staged: Any, until: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    async with opened() as (app, pilot):
+        await pilot.press("space")
+        staged.confirm_edits()
+        await pilot.press("s")
+        await pilot.pause()
+        assert isinstance(app.screen, SaveScreen)
+        assert app.screen.query_one(Input).value == str(tmp_path / "published-v1.pth")
+        # WHEN another name is typed, with keys that mean something elsewhere
+        app.screen.query_one(Input).value = ""
+        await pilot.press(*"q.pt")
+        await pilot.press("enter")
+        # THEN
+        await until(pilot, lambda: isinstance(staged.engine.commands[-1], SaveModel))
+        command = staged.engine.commands[-1]
+        assert command.path == str(tmp_path / "q.pt")
+        assert command.variant == 1
+        assert [type(edit).__name__ for edit in command.lineage.edits] == ["UnitOff"]
+
+
+async def test_a_saved_file_and_a_failed_one_are_both_reported(
+    opened: Any, staged: Any, tmp_path: Path
+) -> None:
+    async with opened() as (app, pilot):
+        await pilot.press("s", "enter")
+        path = str(tmp_path / "a[b].pt")
+        staged.engine.answer(
+            ModelSaved(
+                variant=0, path=path, sha256="", bytes=1234, macs=1688940, ptflops_macs=1688940
+            ),
+            CommandFailed(command="save-model", reason="cannot write x: no space left"),
+        )
+        await pilot.pause()
+        toasts = [str(toast.render()) for toast in app.screen.query("Toast")]
+        assert toasts == [
+            f"saved {path} (1,234 bytes, 1,688,940 MACs, ptflops agrees)",
+            "cannot write x: no space left",
+        ]
+
+
+async def test_escape_or_an_empty_name_saves_nothing(opened: Any, staged: Any) -> None:
+    async with opened() as (app, pilot):
+        await pilot.press("s", "escape")
+        assert isinstance(app.screen, MainScreen)
+        await pilot.press("s")
+        app.screen.query_one(Input).value = "  "
+        await pilot.press("enter")
+        await pilot.pause()
+        assert isinstance(app.screen, MainScreen)
+        assert not any(isinstance(command, SaveModel) for command in staged.engine.commands)
+
+
+async def test_enter_starts_from_the_recipe_dialog_as_it_opens(
+    opened: Any, staged: Any, until: Any
+) -> None:
+    async with opened() as (app, pilot):
+        await pilot.press("F")
+        await pilot.pause()
+        assert app.focused is app.screen.query_one("#epochs", Input)
+        await pilot.press("enter")
+        await until(pilot, lambda: isinstance(staged.trainer.commands[-1], RunJob))
+        assert isinstance(app.screen, MainScreen)
+
+
+@pytest.mark.parametrize(
+    ("field", "typed", "words"),
+    [
+        ("epochs", "many", ("epochs", "'many'", "not a number")),
+        ("epochs", "0", ("epochs", "1")),
+        ("learning_rate", "11", ("learning_rate", "10")),
+        ("augmentation", "wild", ("augmentation", "light", "strong")),
+    ],
+)
+async def test_the_recipe_dialog_stays_and_says_what_is_wrong(
+    field: str, typed: str, words: tuple[str, ...], opened: Any, staged: Any
+) -> None:
+    async with opened() as (app, pilot):
+        await pilot.press("F")
+        await pilot.pause()
+        app.screen.query_one(f"#{field}", Input).value = typed
+        app.screen.query_one(f"#{field}", Input).focus()
+        await pilot.press("enter")
+        await pilot.pause()
+        assert isinstance(app.screen, RecipeScreen)
+        problem = str(app.screen.query_one("#problem", Label).render())
+        for word in words:
+            assert word in problem
+        assert staged.live.state.jobs == {}
+
+
+async def test_the_recipe_dialog_starts_a_fine_tuning_with_what_was_typed(
+    opened: Any, staged: Any, until: Any
+) -> None:
+    async with opened() as (app, pilot):
+        await pilot.press("F")
+        await pilot.pause()
+        assert app.screen.query_one("#epochs", Input).value == "10"
+        app.screen.query_one("#epochs", Input).value = "3"
+        app.screen.query_one("#learning_rate", Input).value = "1e-4"
+        app.screen.query_one("#learning_rate", Input).focus()
+        await pilot.press("enter")
+        await until(pilot, lambda: isinstance(staged.trainer.commands[-1], RunJob))
+        recipe = staged.trainer.commands[-1].recipe
+        assert (recipe.epochs, recipe.learning_rate) == (3, 1e-4)
+        assert isinstance(app.screen, MainScreen)
+        # THEN the next one starts from these choices
+        await pilot.press("F")
+        await pilot.pause()
+        assert app.screen.query_one("#epochs", Input).value == "3"
+        await pilot.press("escape")
+        assert len(staged.live.state.jobs) == 1

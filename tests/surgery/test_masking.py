@@ -1,0 +1,388 @@
+"""The definition of correct: an edited network computes what the masked original computes.
+
+The original here is a ShuffleNet written for this test alone; it knows nothing of the workbench.
+"""
+
+import dataclasses
+
+import pytest
+import torch
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from torch import Tensor, nn
+
+from sessions import edits
+from sessions.edits import Classes, EditError, Head, InputSize, UnitOff, UnitOn
+from sessions.network import Network, sized
+from workbench.surgery import families
+from workbench.surgery.build import build
+from workbench.surgery.carry import Carried, carry, checked_error, masked_error
+
+TOLERANCE = 1e-5
+State = dict[str, Tensor]
+
+
+@dataclasses.dataclass(frozen=True)
+class Shape:
+    """A ShuffleNet; widths are multiples of the groups."""
+
+    groups: int
+    init: int
+    new: tuple[int, ...]
+    mids: tuple[tuple[int, ...], ...]
+    classes: int
+    head: str
+    size: int
+
+
+class Shuffle(nn.Module):
+    def __init__(self, groups: int) -> None:
+        super().__init__()
+        self.groups = groups
+
+    def forward(self, x: Tensor) -> Tensor:
+        n, c, h, w = x.shape
+        wired = [x[:, i :: c // self.groups] for i in range(c // self.groups)]
+        return torch.cat(wired, dim=1).reshape(n, c, h, w)
+
+
+class ReferenceUnit(nn.Module):
+    def __init__(self, before, mid, out, groups, compress_groups, *, is_first) -> None:
+        super().__init__()
+        self.is_first = is_first
+        put_out = out - before if is_first else out
+        stride = 2 if is_first else 1
+        self.compress_conv1 = nn.Conv2d(before, mid, 1, groups=compress_groups, bias=False)
+        self.compress_bn1 = nn.BatchNorm2d(mid)
+        self.c_shuffle = Shuffle(groups)
+        self.dw_conv2 = nn.Conv2d(mid, mid, 3, stride, 1, groups=mid, bias=False)
+        self.dw_bn2 = nn.BatchNorm2d(mid)
+        self.expand_conv3 = nn.Conv2d(mid, put_out, 1, groups=groups, bias=False)
+        self.expand_bn3 = nn.BatchNorm2d(put_out)
+        self.avgpool = nn.AvgPool2d(3, 2, 1)
+
+    def forward(self, x: Tensor, mask: float = 1.0) -> Tensor:
+        y = torch.relu(self.compress_bn1(self.compress_conv1(x)))
+        y = self.dw_bn2(self.dw_conv2(self.c_shuffle(y)))
+        y = self.expand_bn3(self.expand_conv3(y)) * mask
+        joined = torch.cat((y, self.avgpool(x)), dim=1) if self.is_first else x + y
+        return torch.relu(joined)
+
+
+class Reference(nn.Module):
+    def __init__(self, shape: Shape) -> None:
+        super().__init__()
+        self.features = nn.Module()
+        block = self.features.init_block = nn.Module()
+        block.conv = nn.Conv2d(3, shape.init, 3, 2, 1, bias=False)
+        block.bn = nn.BatchNorm2d(shape.init)
+        block.pool = nn.MaxPool2d(3, 2, 1)
+        self.names: list[tuple[str, str]] = []
+        before = shape.init
+        for number, (new, mids) in enumerate(zip(shape.new, shape.mids, strict=True), start=1):
+            stage = nn.Module()
+            self.features.add_module(f"stage{number}", stage)
+            out = before + new
+            for position, mid in enumerate(mids, start=1):
+                is_dense = number == 1 and position == 1
+                unit = ReferenceUnit(
+                    before if position == 1 else out,
+                    mid,
+                    out,
+                    shape.groups,
+                    1 if is_dense else shape.groups,
+                    is_first=position == 1,
+                )
+                stage.add_module(f"unit{position}", unit)
+                self.names.append((f"stage{number}", f"unit{position}"))
+            before = out
+        if shape.head == "linear":
+            self.output = nn.Linear(before, shape.classes)
+        else:
+            self.output = nn.Conv2d(before, shape.classes, 1, bias=False)
+
+    def forward(self, x: Tensor, off: frozenset[str] = frozenset()) -> Tensor:
+        block = self.features.init_block
+        x = block.pool(torch.relu(block.bn(block.conv(x))))
+        for stage, name in self.names:
+            unit = getattr(getattr(self.features, stage), name)
+            x = unit(x, 0.0 if f"{stage}.{name}" in off else 1.0)
+        x = x.mean(dim=(2, 3), keepdim=True)
+        return self.output(x.flatten(1) if isinstance(self.output, nn.Linear) else x).flatten(1)
+
+
+@st.composite
+def shapes(draw) -> Shape:
+    groups = draw(st.sampled_from((1, 2, 3, 4, 8)))
+    depths = draw(st.lists(st.integers(1, 4), min_size=1, max_size=3))
+    times = st.integers(1, 4)
+    return Shape(
+        groups=groups,
+        init=groups * draw(st.integers(1, 2)),
+        new=tuple(groups * draw(times) for _ in depths),
+        mids=tuple(tuple(groups * draw(times) for _ in range(depth)) for depth in depths),
+        classes=draw(st.integers(2, 7)),
+        head=draw(st.sampled_from(("linear", "conv"))),
+        size=draw(st.sampled_from((16, 21, 32, 48))),
+    )
+
+
+@dataclasses.dataclass(frozen=True)
+class Case:
+    """An original with its weights, as the workbench sees it."""
+
+    reference: Reference
+    network: Network
+    state: State
+    images: Tensor
+
+    @property
+    def removable(self) -> list[str]:
+        return [path for path, unit in self.network.units.items() if unit.is_removable]
+
+
+def make_case(shape: Shape, seed: int) -> Case:
+    generator = torch.Generator().manual_seed(seed)
+    reference = Reference(shape).eval()
+    for module in reference.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            width = module.num_features
+            module.running_mean.copy_(torch.randn(width, generator=generator) * 0.3)
+            module.running_var.copy_(torch.rand(width, generator=generator) + 0.5)
+            module.weight.data.copy_(torch.randn(width, generator=generator))
+            module.bias.data.copy_(torch.randn(width, generator=generator) * 0.5)
+        elif isinstance(module, nn.Conv2d | nn.Linear):
+            drawn = torch.randn(module.weight.shape, generator=generator)
+            module.weight.data.copy_(drawn / module.weight[0].numel() ** 0.5)
+            if module.bias is not None:
+                module.bias.data.copy_(torch.randn(shape.classes, generator=generator))
+    state = {name: value.clone() for name, value in reference.state_dict().items()}
+    described = families.describe({name: tuple(value.shape) for name, value in state.items()})
+    images = torch.randn(3, 3, shape.size, shape.size, generator=generator)
+    return Case(reference, sized(described, shape.size), state, images)
+
+
+def logits(carried: Carried, images: Tensor) -> Tensor:
+    with torch.inference_mode():
+        return build(carried.network, carried.state)(images)
+
+
+def masked(case: Case, *off: str) -> Tensor:
+    with torch.inference_mode():
+        return case.reference(case.images, frozenset(off))
+
+
+def assert_same_function(found: Tensor, wanted: Tensor) -> None:
+    assert found.shape == wanted.shape
+    assert float((found - wanted).abs().max()) <= TOLERANCE * max(1.0, float(wanted.abs().max()))
+
+
+def carried_over(case: Case, *steps: edits.Edit) -> Carried:
+    at = Carried(case.network, case.state)
+    for step in steps:
+        at = carry(at.network, at.state, step)
+    return at
+
+
+def copied(state: State) -> State:
+    return {name: value.clone() for name, value in state.items()}
+
+
+def assert_identical(found: State, wanted: State) -> None:
+    assert found.keys() == wanted.keys()
+    assert all(torch.equal(found[name], wanted[name]) for name in wanted)
+
+
+SMALL = Shape(3, 6, (12, 18), ((6, 3, 9), (6, 6, 12)), 5, "linear", 32)
+property_test = settings(
+    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow], derandomize=True
+)
+
+
+@property_test
+@given(shapes(), st.integers(0, 2**31), st.data())
+def test_units_off_equal_the_original_with_their_branches_masked(shape, seed, data):
+    case = make_case(shape, seed)
+    off = data.draw(st.permutations(case.removable)) if case.removable else []
+    off = off[: data.draw(st.integers(0, len(off)))]
+    edited = carried_over(case, *map(UnitOff, off))
+    assert edited.exact
+    assert_same_function(logits(edited, case.images), masked(case, *off))
+
+
+@property_test
+@given(shapes(), st.integers(0, 2**31), st.data())
+def test_any_order_of_off_and_on_ends_where_its_last_state_says(shape, seed, data):
+    case = make_case(shape, seed)
+    presses = (
+        data.draw(st.lists(st.sampled_from(case.removable), max_size=8)) if (case.removable) else []
+    )
+    at = Carried(case.network, case.state)
+    off: set[str] = set()
+    for path in presses:
+        step = edits.toggle(at.network, path)
+        before, at = at, carry(at.network, at.state, step)
+        off ^= {path}
+        assert masked_error(before.network, before.state, at, step) <= TOLERANCE
+    assert_same_function(logits(at, case.images), masked(case, *off))
+    assert_identical(at.state, case.state)
+
+
+@property_test
+@given(shapes(), st.integers(0, 2**31))
+def test_off_then_on_is_bit_identical(shape, seed):
+    case = make_case(shape, seed)
+    steps = [UnitOff(path) for path in case.removable] + [UnitOn(p) for p in case.removable]
+    edited = carried_over(case, *steps)
+    assert edited.network == case.network
+    assert_identical(edited.state, case.state)
+    unedited = logits(Carried(case.network, case.state), case.images)
+    assert torch.equal(logits(edited, case.images), unedited)
+
+
+@property_test
+@given(shapes(), st.integers(0, 2**31), st.booleans())
+def test_another_head_keeps_the_function_but_for_biases_it_cannot_hold(shape, seed, has_unit_off):
+    case = make_case(dataclasses.replace(shape, head="linear"), seed)
+    off = case.removable[:1] if has_unit_off else []
+    edited = carried_over(case, *map(UnitOff, off), Head("conv"))
+    bias = case.state["output.bias"]
+    assert edited.lost == (f"the classifier's {shape.classes} biases",)
+    assert_same_function(logits(edited, case.images) + bias, masked(case, *off))
+    back = carry(edited.network, edited.state, Head("linear"))
+    assert back.exact
+    assert torch.equal(back.state["output.bias"], torch.zeros(shape.classes))
+    assert_same_function(logits(back, case.images), logits(edited, case.images))
+
+
+def test_a_conv_head_becomes_linear_without_loss():
+    case = make_case(dataclasses.replace(SMALL, head="conv"), 1)
+    edited = carried_over(case, Head("linear"))
+    assert edited.exact
+    assert edited.changed == ("output.head",)
+    assert_same_function(logits(edited, case.images), masked(case))
+
+
+def test_a_linear_head_without_bias_values_becomes_conv_without_loss():
+    case = make_case(SMALL, 2)
+    case.state["output.bias"].zero_()
+    case.reference.output.bias.data.zero_()
+    edited = carried_over(case, Head("conv"))
+    assert edited.exact
+    assert_same_function(logits(edited, case.images), masked(case))
+
+
+def test_the_head_it_has_changes_nothing():
+    case = make_case(SMALL, 3)
+    edited = carried_over(case, Head("linear"))
+    assert edited.network == case.network
+    assert_identical(edited.state, case.state)
+    assert edited.changed == ()
+
+
+@pytest.mark.parametrize("head", ["linear", "conv"])
+def test_new_classes_touch_the_head_alone(head):
+    case = make_case(dataclasses.replace(SMALL, head=head), 4)
+    edited = carried_over(case, Classes(9, seed=7))
+    assert logits(edited, case.images).shape == (3, 9)
+    assert edited.changed == ("output.head",)
+    assert not edited.exact
+    body = {name for name in case.state if not name.startswith("output.")}
+    assert edited.state.keys() == case.state.keys()
+    assert all(torch.equal(edited.state[name], case.state[name]) for name in body)
+    bound = case.network.width(case.network.head.in_axis) ** -0.5
+    assert 0 < float(edited.state["output.weight"].abs().max()) <= bound
+
+
+def test_new_classes_follow_their_seed():
+    case = make_case(SMALL, 5)
+    first, again, other = (carried_over(case, Classes(9, seed)) for seed in (1, 1, 2))
+    assert_identical(first.state, again.state)
+    assert not torch.equal(first.state["output.weight"], other.state["output.weight"])
+    assert not torch.equal(first.state["output.bias"], other.state["output.bias"])
+
+
+def test_another_input_size_keeps_every_weight():
+    case = make_case(SMALL, 6)
+    edited = carried_over(case, InputSize(45))
+    assert_identical(edited.state, case.state)
+    images = torch.randn(2, 3, 45, 45)
+    with torch.inference_mode():
+        assert_same_function(logits(edited, images), case.reference(images))
+
+
+@property_test
+@given(shapes(), st.integers(0, 2**31), st.data())
+def test_the_weights_that_stay_are_bit_exact_copies(shape, seed, data):
+    case = make_case(shape, seed)
+    before = copied(case.state)
+    chosen = st.sets(st.sampled_from(case.removable)) if case.removable else st.just(set())
+    off = data.draw(chosen)
+    edited = carried_over(case, *map(UnitOff, off), Head("conv"), Head("linear"), Classes(9))
+    module = build(edited.network, edited.state)
+    kept = {k: v for k, v in module.state_dict().items() if not k.startswith("output.")}
+    assert all(torch.equal(value, before[name]) for name, value in kept.items())
+    gone = {name for name in before if any(f".{path}." in name for path in off)}
+    assert kept.keys() == {name for name in before if not name.startswith("output.")} - gone
+    assert_identical(case.state, before)
+
+
+@pytest.mark.parametrize(
+    "illegal",
+    [
+        UnitOff("stage1.unit1"),
+        UnitOff("init"),
+        UnitOff("output"),
+        UnitOff("stage9.unit9"),
+        UnitOn("stage1.unit2"),
+        Classes(1),
+        Classes(10**9),
+        InputSize(0),
+        InputSize(10**6),
+    ],
+    ids=repr,
+)
+def test_an_illegal_edit_changes_nothing(illegal):
+    case = make_case(SMALL, 8)
+    network, state = case.network, copied(case.state)
+    with pytest.raises(EditError) as caught:
+        carry(case.network, case.state, illegal)
+    assert str(caught.value)
+    assert "\n" not in str(caught.value)
+    assert case.network == network
+    assert_identical(case.state, state)
+
+
+def test_a_unit_whose_weights_are_not_there_cannot_come_back():
+    case = make_case(SMALL, 9)
+    network = edits.apply(case.network, UnitOff("stage1.unit2"))
+    state = {k: v for k, v in case.state.items() if "stage1.unit2" not in k}
+    before = copied(state)
+    with pytest.raises(EditError, match=r"stage1\.unit2 has no weights"):
+        carry(network, state, UnitOn("stage1.unit2"))
+    assert_identical(state, before)
+
+
+def test_a_result_that_is_not_the_masked_original_is_refused():
+    case = make_case(SMALL, 10)
+    edit = UnitOff("stage2.unit2")
+    edited = carry(case.network, case.state, edit)
+    key = "features.stage2.unit3.dw_conv2.weight"
+    wrong = Carried(edited.network, edited.state | {key: edited.state[key].flip(0)})
+    assert checked_error(case.network, case.state, edited, edit) <= TOLERANCE
+    with pytest.raises(EditError, match="differs from the masked original"):
+        checked_error(case.network, case.state, wrong, edit)
+
+
+@pytest.mark.parametrize("edit", [Classes(9), InputSize(64)])
+def test_an_edit_without_a_masked_original_has_no_error(edit):
+    case = make_case(SMALL, 11)
+    assert masked_error(case.network, case.state, carried_over(case, edit), edit) is None
+
+
+@pytest.mark.parametrize("head", ["conv", "linear"])
+def test_the_check_of_a_head_compares_what_can_be_kept(head):
+    other = "linear" if head == "conv" else "conv"
+    case = make_case(dataclasses.replace(SMALL, head=other), 12)
+    edited = carried_over(case, Head(head))
+    assert masked_error(case.network, case.state, edited, Head(head)) <= TOLERANCE

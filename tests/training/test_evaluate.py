@@ -1,0 +1,213 @@
+"""Evaluation says what scikit-learn says, and folding batch norms changes no prediction."""
+
+import random
+
+import numpy as np
+import pytest
+import torch
+from sklearn.metrics import accuracy_score, f1_score, precision_score, recall_score
+
+from workbench.surgery.build import build
+from workbench.training.data import Split
+from workbench.training.evaluate import (
+    evaluate,
+    fold,
+    normalised,
+    paired_test,
+    predict,
+    score_predictions,
+)
+
+CPU = torch.device("cpu")
+
+
+def names(count):
+    return tuple(f"class {number}" for number in range(count))
+
+
+def random_labels(seed):
+    rng = np.random.default_rng(seed)
+    classes = int(rng.integers(2, 12))
+    seen = rng.permutation(classes)[: rng.integers(1, classes + 1)]
+    guessed = rng.permutation(classes)[: rng.integers(1, classes + 1)]
+    size = int(rng.integers(1, 200))
+    labels = rng.choice(seen, size)
+    predicted = np.where(rng.random(size) < 0.5, labels, rng.choice(guessed, size))
+    return labels, predicted, classes
+
+
+def random_split(network, seed, count=70):
+    rng = np.random.default_rng(seed)
+    shape = (count, network.input_size, network.input_size, network.input_channels)
+    images = rng.integers(0, 256, shape, dtype=np.uint8)
+    rows = rng.permutation(count)[: count - 5]
+    return Split(images, rows, rng.integers(0, network.classes, count - 5))
+
+
+@pytest.mark.parametrize("seed", range(60))
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.UndefinedMetricWarning")
+def test_the_scores_are_those_of_scikit_learn(seed):
+    labels, predicted, classes = random_labels(seed)
+    found = score_predictions(labels, predicted, names(classes))
+    assert found.f1 == pytest.approx(f1_score(labels, predicted, average="macro"))
+    assert found.accuracy == pytest.approx(accuracy_score(labels, predicted))
+    every = {"labels": range(classes), "average": None, "zero_division": 0.0}
+    assert [one.f1 for one in found.classes] == pytest.approx(f1_score(labels, predicted, **every))
+    assert [one.precision for one in found.classes] == pytest.approx(
+        precision_score(labels, predicted, **every)
+    )
+    assert [one.recall for one in found.classes] == pytest.approx(
+        recall_score(labels, predicted, **every)
+    )
+    assert [one.support for one in found.classes] == np.bincount(labels, minlength=classes).tolist()
+    assert found.images == len(labels)
+
+
+def test_the_random_labels_cover_absent_and_unpredicted_classes():
+    found = [random_labels(seed) for seed in range(60)]
+    assert any(set(range(classes)) - set(a) - set(b) for a, b, classes in found)
+    assert any(set(a) - set(b) for a, b, _ in found)
+    assert any(set(b) - set(a) for a, b, _ in found)
+
+
+def test_scores_of_a_hand_made_case():
+    found = score_predictions(
+        np.array([0, 0, 0, 1, 1, 2]), np.array([0, 0, 1, 1, 1, 0]), names(4), "test"
+    )
+    assert [round(one.f1, 4) for one in found.classes] == [0.6667, 0.8, 0.0, 0.0]
+    assert found.f1 == pytest.approx((2 / 3 + 0.8 + 0) / 3)
+    assert found.accuracy == pytest.approx(4 / 6)
+    assert found.split == "test"
+    assert [one.name for one in found.classes] == list(names(4))
+
+
+def test_a_single_class_network_that_is_always_right():
+    assert score_predictions(np.zeros(5, int), np.zeros(5, int), names(2)).f1 == 1.0
+
+
+# The module
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_the_folded_network_computes_the_same_logits(random_network, random_state, seed):
+    network = random_network(random.Random(seed))
+    module = build(network, random_state(network, seed))
+    before = {name: value.clone() for name, value in module.state_dict().items()}
+    shape = (5, network.input_channels, network.input_size, network.input_size)
+    images = torch.randn(shape, generator=torch.Generator().manual_seed(seed))
+    with torch.inference_mode():
+        wanted, found = module(images), fold(module)(images)
+    assert float((found - wanted).abs().max()) <= 1e-4 * max(1.0, float(wanted.abs().max()))
+    assert all(torch.equal(value, before[name]) for name, value in module.state_dict().items())
+
+
+def test_folding_takes_the_smallest_variances_as_batch_norm_does(published, random_state):
+    network = published((1, 1, 1))
+    state = random_state(network, 1)
+    state["features.init_block.bn.running_var"].fill_(1e-5)
+    module = build(network, state)
+    images = torch.randn(2, 3, 80, 80)
+    with torch.inference_mode():
+        wanted, found = module(images), fold(module)(images)
+    assert float((found - wanted).abs().max()) <= 1e-4 * float(wanted.abs().max())
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_predictions_are_the_largest_logits_of_each_image(random_network, random_state, seed):
+    network = random_network(random.Random(seed))
+    module = build(network, random_state(network, seed))
+    split = random_split(network, seed)
+    with torch.inference_mode():
+        logits = module(normalised(split.take(slice(None)), network, CPU))
+    first, second = logits.topk(2, dim=1).values.T
+    is_clear = (first - second > 1e-3).numpy()
+    found = predict(module, network, split, CPU)
+    assert found.shape == (65,)
+    assert np.array_equal(found[is_clear], logits.argmax(dim=1).numpy()[is_clear])
+
+
+@pytest.mark.parametrize("is_training", [True, False])
+def test_predicting_leaves_the_module_and_torch_as_they_were(
+    random_network, random_state, is_training
+):
+    network = random_network(random.Random(1))
+    module = build(network, random_state(network, 1)).train(is_training)
+    before = {name: value.clone() for name, value in module.state_dict().items()}
+    threads = torch.get_num_threads()
+    predict(module, network, random_split(network, 1), CPU)
+    assert module.training == is_training
+    assert all(torch.equal(value, before[name]) for name, value in module.state_dict().items())
+    assert torch.get_num_threads() == threads
+
+
+def test_predictions_do_not_depend_on_the_number_of_threads(random_network, random_state):
+    network = random_network(random.Random(2))
+    module = build(network, random_state(network, 2))
+    split = random_split(network, 2, count=300)
+    one = predict(module, network, split, CPU)
+    torch.set_num_threads(3)
+    assert np.array_equal(predict(module, network, split, CPU), one)
+
+
+def test_evaluating_puts_predictions_and_scores_together(random_network, random_state):
+    network = random_network(random.Random(3))
+    module = build(network, random_state(network, 3))
+    split = random_split(network, 3)
+    classes = names(network.classes)
+    wanted = score_predictions(split.labels, predict(module, network, split, CPU), classes)
+    assert evaluate(module, network, split, classes, CPU) == wanted
+    assert wanted.split == "validation"
+
+
+def test_images_are_normalised_as_the_network_says(published):
+    network = published()
+    images = np.zeros((2, 80, 80, 3), np.uint8)
+    images[1] = 255
+    x = normalised(images, network, CPU)
+    assert x.shape == (2, 3, 80, 80)
+    assert x.dtype == torch.float32
+    for channel, (mean, std) in enumerate(zip(network.mean, network.std, strict=True)):
+        assert float(x[0, channel].mean()) == pytest.approx(-mean / std, rel=1e-5)
+        assert float(x[1, channel].mean()) == pytest.approx((1 - mean) / std, rel=1e-5)
+    assert images.max() == 255
+
+
+# The paired test
+
+
+def answers(both=0, only_a=0, only_b=0, neither=0):
+    a = [True] * both + [True] * only_a + [False] * only_b + [False] * neither
+    b = [True] * both + [False] * only_a + [True] * only_b + [False] * neither
+    return np.array(a, bool), np.array(b, bool)
+
+
+@pytest.mark.parametrize(
+    ("only_a", "only_b", "p_value"),
+    [
+        (0, 0, 1.0),
+        (1, 0, 1.0),
+        (1, 1, 1.0),
+        (5, 5, 1.0),
+        (2, 0, 2 / 4),
+        (5, 0, 2 / 32),
+        (0, 6, 2 / 64),
+        (1, 9, 2 * (1 + 10) / 1024),
+        (8, 2, 2 * (1 + 10 + 45) / 1024),
+    ],
+)
+def test_the_paired_test_against_values_by_hand(only_a, only_b, p_value):
+    found = paired_test(*answers(both=40, only_a=only_a, only_b=only_b, neither=7))
+    assert found["p_value"] == pytest.approx(p_value)
+    assert (found["only_a_right"], found["only_b_right"]) == (only_a, only_b)
+    assert found["images"] == 47 + only_a + only_b
+
+
+def test_the_paired_test_is_blind_to_images_on_which_both_agree():
+    few = paired_test(*answers(both=0, only_a=7, only_b=2))
+    many = paired_test(*answers(both=900, only_a=7, only_b=2, neither=300))
+    assert few["p_value"] == many["p_value"]
+
+
+def test_the_paired_test_is_the_same_both_ways():
+    a, b = answers(both=3, only_a=7, only_b=2)
+    assert paired_test(a, b)["p_value"] == paired_test(b, a)["p_value"]

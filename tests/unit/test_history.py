@@ -1,0 +1,167 @@
+"""The tree of variants: undo, redo, branches, lineages and what is compared with what."""
+
+import pytest
+
+from sessions import events, history, macs
+from sessions.commands import Lineage
+from sessions.edits import Classes, UnitOff
+from sessions.reducer import reduce, reduce_all
+from sessions.state import SessionState
+
+A, B, C = UnitOff("stage1.unit2"), UnitOff("stage2.unit3"), UnitOff("stage3.unit4")
+
+
+@pytest.fixture
+def opened(published):
+    network = published()
+    return events.ModelOpened(
+        source="m", sha256="", checkpoint="stored", network=network, weights_sha256="", stats={},
+        macs=macs.count(network), ptflops_macs=0,
+    )  # fmt: skip
+
+
+def edited(variant, parent, edit, *, is_preparation=False):
+    return events.Edited(
+        variant=variant, parent=parent, edit=edit, macs=0, weights_sha256="", exact=True,
+        is_preparation=is_preparation,
+    )  # fmt: skip
+
+
+def trained(job, variant, result):
+    return [
+        events.JobQueued(job=job, job_kind="fine-tune", variant=variant, result=result),
+        events.JobStarted(job=job, device="cpu", steps=1),
+        events.JobFinished(job=job, checkpoint=f"after-{job}"),
+    ]
+
+
+def go(state, number):
+    return reduce(state, events.VariantSelected(variant=number))
+
+
+def undone(state):
+    return go(state, history.undo_target(state))
+
+
+def redone(state):
+    return go(state, history.redo_target(state))
+
+
+def test_nothing_opened_leads_nowhere():
+    state = SessionState()
+    assert history.undo_target(state) is None
+    assert history.redo_target(state) is None
+    assert history.baseline(state) is None
+    assert history.previous(state) is None
+
+
+def test_the_opened_model_leads_nowhere(opened):
+    state = reduce_all([opened])
+    assert (history.undo_target(state), history.redo_target(state)) == (None, None)
+    assert history.previous(state) is None
+
+
+def test_undo_and_redo_walk_the_same_way(opened):
+    state = reduce_all([opened, edited(1, 0, A), edited(2, 1, B), edited(3, 2, C)])
+    back = []
+    while history.undo_target(state) is not None:
+        state = undone(state)
+        back.append(state.current)
+    forth = []
+    while history.redo_target(state) is not None:
+        state = redone(state)
+        forth.append(state.current)
+    assert (back, forth) == ([2, 1, 0], [1, 2, 3])
+
+
+def test_undo_gives_the_network_of_before(opened):
+    state = reduce_all([opened, edited(1, 0, A)])
+    assert undone(state).variant.network == opened.network
+    assert redone(undone(state)).variant == state.variant
+
+
+def test_redo_follows_the_branch_that_was_left_last(opened):
+    state = reduce_all([opened, edited(1, 0, A), edited(2, 1, B)])
+    state = undone(undone(state))
+    state = reduce(state, edited(3, 0, C))
+    assert history.undo_target(state) == 0
+    assert history.redo_target(state) is None
+    assert history.redo_target(undone(state)) == 3
+    assert history.redo_target(undone(go(state, 1))) == 1
+    assert history.redo_target(undone(undone(go(state, 2)))) == 1
+
+
+def test_no_branch_is_lost_by_branching(opened):
+    state = reduce_all([opened, edited(1, 0, A), edited(2, 1, B)])
+    state = reduce(undone(undone(state)), edited(3, 0, C))
+    assert state.variants.keys() == {0, 1, 2, 3}
+    assert [variant.number for variant in history.path(state, 2)] == [0, 1, 2]
+    assert [variant.number for variant in history.path(state, 3)] == [0, 3]
+
+
+def test_preparation_is_not_undone(opened):
+    state = reduce_all([opened, edited(1, 0, Classes(4), is_preparation=True)])
+    assert history.undo_target(state) is None
+    assert history.baseline(state).number == 1
+    state = reduce(state, edited(2, 1, A))
+    assert history.undo_target(state) == 1
+    assert history.undo_target(undone(state)) is None
+    assert history.previous(state).number == 1
+
+
+def test_the_baseline_is_the_opened_model_where_nothing_was_prepared(opened):
+    assert history.baseline(reduce_all([opened, edited(1, 0, A)])).number == 0
+
+
+def test_redo_after_a_rejection_leads_nowhere(opened):
+    request = events.EditRequested(variant=1, parent=0, edit=A)
+    refusal = events.EditRejected(variant=1, parent=0, edit=A, reason="no")
+    state = reduce_all([opened, request, refusal])
+    assert history.redo_target(state) is None
+    assert history.undo_target(state) is None
+
+
+def test_redo_after_a_rejected_branch_leads_to_the_one_before(opened):
+    state = reduce_all([opened, edited(1, 0, A), events.VariantSelected(variant=0)])
+    assert history.redo_target(state) == 1
+    for event in (
+        events.EditRequested(variant=2, parent=0, edit=B),
+        events.EditRejected(variant=2, parent=0, edit=B, reason="no"),
+    ):
+        state = reduce(state, event)
+    assert state.current == 0
+    assert history.redo_target(state) in (None, 1)
+
+
+@pytest.mark.parametrize(
+    ("number", "lineage"),
+    [
+        (0, Lineage("stored")),
+        (1, Lineage("stored", (A,))),
+        (2, Lineage("stored", (A, B))),
+        (3, Lineage("after-1")),
+        (4, Lineage("after-1", (C,))),
+        (5, Lineage("stored", (C,))),
+    ],
+)
+def test_weights_follow_from_the_nearest_checkpoint(opened, number, lineage):
+    state = reduce_all(
+        [
+            *(opened, edited(1, 0, A), edited(2, 1, B)),
+            *trained(1, 2, 3),
+            *(edited(4, 3, C), edited(5, 0, C)),
+        ]
+    )
+    assert history.lineage(state, number) == lineage
+
+
+def test_an_unknown_variant_has_no_lineage(opened):
+    with pytest.raises(KeyError):
+        history.lineage(reduce_all([opened]), 7)
+
+
+def test_training_can_be_undone(opened):
+    state = reduce_all([opened, edited(1, 0, A), *trained(1, 1, 2)])
+    assert state.current == 2
+    assert undone(state).current == 1
+    assert redone(undone(state)).current == 2
