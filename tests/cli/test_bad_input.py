@@ -215,7 +215,6 @@ CASES = {
     "negative training seed": Case(
         "train {demo} {out}/x.pt --data digits --epochs 1 --train-seed -1", ("seed",)
     ),
-    "negative split seed": Case("evaluate {demo} --data digits --seed -1", ("seed",)),
     "batches of one image": Case(
         "train {demo} {out}/x.pt --data digits --epochs 1 --batch-size 1", ("batch",)
     ),
@@ -293,6 +292,27 @@ def test_a_mistake_ends_with_one_line_and_changes_nothing(
     _check_one_line(ended, tuple(word.format(bad=bad) for word in case.says))
     assert ended.out == ""
     assert listing(bad, tmp_path) == before
+
+
+@pytest.mark.parametrize(
+    ("line", "names"),
+    [
+        ("score --macs many --f1 0.5", "--macs"),
+        ("replay {bad}/no-model --speed 1000", "--speed"),
+        ("evaluate {demo} --data digits --seed -1", "--seed"),
+        ("inspect", "MODEL"),
+        ("inspect {demo} --jsn", "--jsn"),
+        ("inspekt {demo}", "inspekt"),
+    ],
+)
+def test_a_wrong_call_leaves_with_2_and_names_what_is_wrong(
+    line: str, names: str, run: Callable[..., Any], bad: Path, demo_model: Path
+) -> None:
+    ended = run(*line.format(bad=bad, demo=demo_model).split())
+    assert ended.code == 2
+    assert ended.out == ""
+    assert "Traceback" not in ended.err
+    assert names in ended.err.splitlines()[-1]
 
 
 def _check_one_line(ended: Any, says: tuple[str, ...]) -> None:

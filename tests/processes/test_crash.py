@@ -30,6 +30,8 @@ from sessions.replay import Timeline
 from workbench.live import LiveSession, Opening
 
 KILLS = int(os.environ.get("WORKBENCH_KILLS", "4"))
+START_S = 120.0
+"""Seconds in which even a busy machine opens the data and trains an epoch."""
 GONE_S = 10.0
 """Seconds after which no process of a killed session may be left."""
 RECIPE = Recipe(epochs=2, learning_rate=2e-3, augmentation="none")
@@ -65,6 +67,7 @@ async def main():
     async with Watched(live).run_test(size=(100, 30)) as pilot:
         while live.state.data is None:
             await pilot.pause(0.02)
+        await pilot.press("f")
         while True:
             key = rng.choice(("space", "space", "down", "up", "u", "ctrl+r", "job"))
             if key == "job":
@@ -112,7 +115,7 @@ def kill_a_user(
             stderr=stderr,
         )
     try:
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + START_S
         while after is not None and f'"kind\\":\\"{after}' not in side.read_text():
             assert user.poll() is None, errors.read_text()
             assert time.monotonic() < deadline, side.read_text()[-2000:]

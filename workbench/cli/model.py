@@ -80,7 +80,7 @@ def edit(
             help="off:stage1.unit3 on:... head:conv head:linear classes:9 input:80",
         ),
     ],
-    seed: Annotated[int, typer.Option(help="For the weights of a new classifier.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="For the weights of a new classifier.")] = 0,
     as_json: Json = False,
 ) -> None:
     """Edit a model file; what stays keeps its weights exactly."""
@@ -161,7 +161,7 @@ def new(
     units: Annotated[str, typer.Option(help="Units of the three stages.")] = "4,8,4",
     classes: Annotated[int, typer.Option(help="Number of classes.")] = 10,
     input_size: Annotated[int, typer.Option(help="Input edge in pixels.")] = 224,
-    seed: Annotated[int, typer.Option(help="For the weights.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="For the weights.")] = 0,
     as_json: Json = False,
 ) -> None:
     """Write a new, untrained ShuffleNet v1."""

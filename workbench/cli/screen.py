@@ -42,7 +42,7 @@ def open_(
         str | None, typer.Option(help="Score rule: contest, readme, smooth or a TOML file.")
     ] = None,
     device: Device = "auto",
-    seed: Annotated[int, typer.Option(help="Of the split and of new weights.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="Of the split and of new weights.")] = 0,
 ) -> None:
     """Open a model, or a session, in the workbench."""
     from workbench.live import LiveSession, Opening

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 Data = Annotated[str, typer.Option("--data", help="digits, or a folder of images.")]
 Device = Annotated[str, typer.Option(help="auto, cpu or cuda.")]
-Seed = Annotated[int, typer.Option(help="Of the split into training and validation.")]
+Seed = Annotated[int, typer.Option(min=0, help="Of the split into training and validation.")]
 
 
 def evaluate(

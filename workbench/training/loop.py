@@ -29,6 +29,11 @@ PROGRESS_S = 0.25
 """Seconds between two progress reports."""
 
 
+SPARED_CORES = 1
+"""Cores for the augmentation and the screen. Where torch takes them all, every small operation
+waits for the one thread that was put off: on two busy cores training then is many times slower."""
+
+
 class TrainingError(Exception):
     """Training cannot go on; the message says why."""
 
@@ -65,7 +70,8 @@ class Run:
         self, module: Assembled, network: Network, train: Split, recipe: Recipe,
         device: torch.device,
     ) -> None:  # fmt: skip
-        self.module = module.to(device)
+        # Images arrive in this layout, and oneDNN's convolutions are a fifth faster in it.
+        self.module = module.to(device, memory_format=torch.channels_last)
         self.network = network
         self.train = train
         self.recipe = recipe
@@ -90,6 +96,14 @@ class Run:
         Raises:
             TrainingError: the loss is not finite.
         """
+        threads = torch.get_num_threads()
+        torch.set_num_threads(max(threads - SPARED_CORES, 1))
+        try:
+            return self._fit(hooks)
+        finally:
+            torch.set_num_threads(threads)
+
+    def _fit(self, hooks: Hooks) -> bool:
         meter = _Meter(self)
         self.module.train()
         for images, labels in self._batches():
