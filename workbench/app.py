@@ -52,6 +52,9 @@ class WorkbenchApp(App[str]):
     """Shows a live session or a recorded one."""
 
     TITLE = "workbench"
+    CSS = """
+    ToastRack { dock: top; align: right top; margin: 1 0 0 0; }  /* below lie score and job */
+    """
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("space", "toggle_unit", "On/off", tooltip="Switch the selected unit"),
         Binding("r", "recover", "Recover", tooltip="Re-estimate batch norm on the cut network"),

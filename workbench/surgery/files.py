@@ -207,12 +207,11 @@ def _tensors(
         raise UserError(_refused(path, str(error))) from None
     except Exception as error:  # noqa: BLE001  (torch reports damage with many types)
         is_ours = content[:2] in (b"PK", b"\x80\x02")
-        kind = "damaged or cut short" if is_ours else "not a checkpoint"
-        detail = str(error).splitlines()[0][:80] if str(error) else type(error).__name__
+        kind = "damaged or cut short" if is_ours else "not a PyTorch checkpoint"
         raise UserError(
-            f"{path} is {kind} ({detail}): download or save it again with "
+            f"{path} is {kind}: download it again, or save it again with "
             "torch.save(model.state_dict(), ...)"
-        ) from None
+        ) from error
     structure = None
     if isinstance(value, Mapping) and value.get("format") == FORMAT:
         structure = value.get("network")

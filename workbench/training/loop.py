@@ -71,7 +71,7 @@ class Run:
         device: torch.device,
     ) -> None:  # fmt: skip
         # Images arrive in this layout, and oneDNN's convolutions are a fifth faster in it.
-        self.module = module.to(device, memory_format=torch.channels_last)
+        self.module = module.to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.network = network
         self.train = train
         self.recipe = recipe
