@@ -92,7 +92,10 @@ class Curves(Widget):
         plt = widget.plt
         plt.clear_data()
         plt.clear_figure()
-        xs, ys = [x for x, _ in points], [y for _, y in points]
+        # A braille cell is two points wide: more points only take time, and keys wait for it.
+        spare = len(points) // (2 * max(widget.size.width, 10)) + 1
+        drawn = points[::-spare][::-1]
+        xs, ys = [x for x, _ in drawn], [y for _, y in drawn]
         for mark in marks:
             plt.vertical_line(mark, color="red")
         if len(points) == 1:

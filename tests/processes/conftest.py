@@ -4,7 +4,7 @@ import asyncio
 import os
 import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -86,14 +86,6 @@ class Watched:
     def worker(self, name: str) -> int:
         """The process id of the engine or the trainer."""
         return next(pid for pid, found in workers_of(os.getpid()).items() if found == name)
-
-
-@pytest.fixture(scope="session", autouse=True)
-def _one_thread_a_process() -> Iterator[None]:
-    """Threads that wait for each other stall where other tests want the cores too."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("OMP_NUM_THREADS", "1")
-        yield
 
 
 @pytest.fixture(scope="session")

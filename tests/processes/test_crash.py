@@ -120,7 +120,7 @@ def kill_a_user(
             assert user.poll() is None, errors.read_text()
             assert time.monotonic() < deadline, side.read_text()[-2000:]
             time.sleep(0.02)
-        time.sleep(rng.uniform(0, 0.8 if after == "checkpoint-written" else 3))
+        time.sleep(rng.uniform(0, 0.8 if after == "checkpoint-written" else 2))
         assert user.poll() is None, errors.read_text()
         os.kill(user.pid, signal.SIGSTOP)  # so that no child is started while they are counted
         started = set(workers(user.pid))
