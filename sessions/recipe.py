@@ -2,13 +2,14 @@
 
 import tomllib
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, get_args
 
 import msgspec
 
 AtLeastTwo = Annotated[int, msgspec.Meta(ge=2)]
 """Batch norm has no variance over one image."""
 Positive = Annotated[int, msgspec.Meta(ge=1)]
+Augmentation = Literal["none", "shift", "light", "strong"]
 Rate = Annotated[float, msgspec.Meta(gt=0, le=10)]
 
 
@@ -27,7 +28,7 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     warmup: Annotated[float, msgspec.Meta(ge=0, lt=1)] = 0.1
     """Share of all steps in which the learning rate rises from zero."""
     label_smoothing: Annotated[float, msgspec.Meta(ge=0, lt=1)] = 0.05
-    augmentation: Literal["none", "shift", "light", "strong"] = "light"
+    augmentation: Augmentation = "light"
     recover_images: AtLeastTwo = 1024
     """Augmented training images from which batch norm is re-estimated."""
     seed: Annotated[int, msgspec.Meta(ge=0)] = 0
@@ -45,7 +46,7 @@ def load(path: Path) -> Recipe:
         raise RecipeError(f"cannot read recipe {path}: {error.strerror}") from error
     except (tomllib.TOMLDecodeError, msgspec.ValidationError, UnicodeDecodeError) as error:
         fields = ", ".join(Recipe.__struct_fields__)
-        raise RecipeError(f"recipe {path}: {error}; fields are {fields}") from error
+        raise RecipeError(f"recipe {path}: {_said(error)}; fields are {fields}") from error
 
 
 def changed(recipe: Recipe, **values: int | float | str | None) -> Recipe:
@@ -58,4 +59,10 @@ def changed(recipe: Recipe, **values: int | float | str | None) -> Recipe:
     try:
         return msgspec.convert({**msgspec.to_builtins(recipe), **given}, Recipe)
     except msgspec.ValidationError as error:
-        raise RecipeError(f"recipe: {error}") from error
+        raise RecipeError(f"recipe: {_said(error)}") from error
+
+
+def _said(error: Exception) -> str:
+    """An error with the values that would have been right, where they are words."""
+    words = ", ".join(get_args(Augmentation))
+    return f"{error}; use {words}" if "$.augmentation" in str(error) else str(error)

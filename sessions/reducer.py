@@ -290,6 +290,11 @@ def _without(state: SessionState, number: int) -> SessionState:
         if variant.parent in gone:
             gone.add(other)
     parent = state.variants[number].parent
+    for job in state.jobs.values():
+        if job.variant in gone and (job.is_active or job.is_resumable):
+            state = _with_job(
+                state, job.number, status="cancelled", reason="its edit was refused", left_s=None
+            )
     return _with(
         state,
         variants={n: v for n, v in state.variants.items() if n not in gone},

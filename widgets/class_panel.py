@@ -48,7 +48,7 @@ def class_table(rows: tuple[ClassRow, ...], width: int, height: int) -> Table:
             style = "green" if row.change > 0 else "red" if row.change < 0 else "dim"
             change = Text(numbers.signed(row.change, ".3f"), style=style)
         table.add_row(
-            numbers.shortened(row.name, longest),
+            Text(numbers.shortened(row.name, longest)),
             Text(numbers.bar(row.f1, bar_width), style="green"),
             numbers.ratio(row.f1),
             change,

@@ -116,6 +116,7 @@ class NetworkTree(ScrollView, can_focus=True):
         """Choose the columns that fit."""
         self._choose_columns()
         self.virtual_size = Size(self.size.width, len(self._visible) + 1)
+        self.call_after_refresh(self._scroll_to_cursor)
         self.refresh()
 
     def watch_rows(self, before: tuple[Row, ...], rows: tuple[Row, ...]) -> None:

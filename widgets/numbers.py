@@ -34,9 +34,8 @@ def ratio(value: float, digits: int = 3) -> str:
 
 def percent(share: float) -> str:
     """A share as whole percent; below 0.5 % but not nothing is <1 %."""
-    if 0 < share < 0.005:
-        return "<1%"
-    return f"{share:.0%}"
+    text = f"{share:.0%}"
+    return "<1%" if share > 0 and text == "0%" else text
 
 
 def duration(seconds: float | None) -> str:
@@ -51,4 +50,6 @@ def duration(seconds: float | None) -> str:
 
 def shortened(text: str, width: int) -> str:
     """Text of at most `width` characters, with an ellipsis where it was longer."""
-    return text if len(text) <= width else text[: max(width - 1, 0)] + "…"
+    if len(text) <= width:
+        return text
+    return text[: width - 1] + "…" if width > 0 else ""

@@ -108,7 +108,7 @@ def _line(width: int, title: str, now: tuple[str, str], since: Text, step: Text,
     """One line; the note takes what room is left."""
     text = Text(title.ljust(6), style="bold")
     for cell, room in ((Text(*now), 10), (since, 21), (step, 16)):
-        text.append(" " * (room - cell.cell_len))
+        text.append(" " * max(room - cell.cell_len, 1 if cell else 0))
         text.append_text(cell)
     rest = width - text.cell_len - 2
     text.append("  ")

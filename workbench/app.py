@@ -142,7 +142,7 @@ class WorkbenchApp(App[str]):
                 self._offers = offers
                 self.refresh_bindings()
         elif self.player is not None:
-            self.main.show(self.player.state)
+            self.main.show(self.player.state, is_live=False)
             self.main.show_replay(self.player.view)
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:

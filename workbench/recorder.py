@@ -87,6 +87,7 @@ class Recorder:
         if self._log is not None:
             try:
                 self._log.close()
+                self.log_error = ""
             except OSError as error:
                 self.log_error = error.strerror or str(error)
         self._release()

@@ -74,12 +74,10 @@ class Trainer:
 
     def run_job(self, command: RunJob) -> None:
         """Run a job; whatever ends it, exactly one event says so."""
-        from workbench.training.loop import TrainingError
-
         started = time.perf_counter()
         try:
             finished = self._finished(command, started)
-        except (UserError, TrainingError) as error:
+        except UserError as error:
             self.channel.send(JobFailed(job=command.job, reason=str(error)))
         else:
             if finished is not None:

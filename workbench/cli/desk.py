@@ -16,7 +16,7 @@ class TerminalDesk:
         from rich.console import Console
         from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
-        self._console = Console(stderr=True, highlight=False)
+        self._console = Console(stderr=True, highlight=False, markup=False)
         is_shown = self._console.is_terminal and not is_silent
         self._bars = Progress(
             TextColumn("{task.description}"),

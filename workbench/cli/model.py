@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from rich.text import Text
 
 from sessions import edits, macs
 from sessions.events import LayerStats
@@ -247,7 +248,7 @@ def _print_tree(network: Network, found: dict[str, LayerStats], convention: str)
             inside = sum(counts[layer.path] for layer in layers)
             std = unit_std(unit, found)
             rows.add_row(
-                f"[bold]{unit.path}[/bold]", "", "", "",
+                Text(unit.path, style="bold"), "", "", "",
                 f"{sum(map(network.parameters, layers)):,}", f"{inside:,}",
                 f"{inside / total:.1%}", "" if std is None else f"{std:.3f}",
             )  # fmt: skip

@@ -30,7 +30,7 @@ def quiet_stdout() -> Iterator[None]:
 
 def console() -> Console:
     """For tables on stdout."""
-    return Console(highlight=False)
+    return Console(highlight=False, markup=False, soft_wrap=True)
 
 
 def table(*columns: str, title: str | None = None) -> Table:

@@ -137,7 +137,8 @@ def screenshot(
     folder: Annotated[Path, typer.Argument(metavar="SESSION", help="A session folder.")],
     out: Annotated[Path, typer.Option("-o", "--out", help="SVG file to write.")],
     at: Annotated[
-        float | None, typer.Option(help="Seconds on the replay's clock; the end if left out.")
+        float | None,
+        typer.Option(min=0, help="Seconds on the replay's clock; the end if left out."),
     ] = None,
     size: Annotated[str, typer.Option(help="Columns x rows.")] = "120x36",
     select: Annotated[str | None, typer.Option(help="Row to put the cursor on.")] = None,

@@ -120,6 +120,10 @@ class RecipeScreen(ModalScreen[Recipe | None]):
             yield Label("", id="problem")
             yield Label("enter starts, tab moves, escape cancels")
 
+    def on_mount(self) -> None:
+        """Start at the first field."""
+        self.query_one(f"#{self.FIELDS[0]}", Input).focus()
+
     def on_input_submitted(self) -> None:
         """Answer with the recipe, or say what is wrong with it."""
         values: dict[str, int | float | str | None] = {}

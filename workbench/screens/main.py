@@ -85,16 +85,18 @@ class MainScreen(Screen[None]):
         self.query_one(Footer).show_command_palette = not is_narrow
         self.query_one(ScorePanel).is_low = event.size.height < 30
 
-    def show(self, state: SessionState, log_error: str = "") -> None:
+    def show(self, state: SessionState, log_error: str = "", *, is_live: bool = True) -> None:
         """Show a state; widgets repaint only what is new to them."""
         before, self._state = self._state, state
         variant, opened = state.variant, history.baseline(state)
         title = self.query_one(TitleLine)
         title.name_text, title.facts = views.title(state), views.facts(state)
-        self.query_one(JobLine).view = views.job_view(state, log_error)
+        self.query_one(JobLine).view = views.job_view(state, log_error, is_live=is_live)
         self.query_one(ScorePanel).view = views.score_view(state)
         if variant is None or opened is None:
             self.query_one(NetworkTree).rows = ()
+            self.query_one(ClassPanel).rows = ()
+            self.query_one(Curves).view = views.curves_view(state)
             return
         if before.variant is not variant or before.rule != state.rule:
             rows = tree_rows(variant, opened.network, state.rule)

@@ -102,8 +102,8 @@ def curves_view(state: SessionState) -> CurvesView:
     return CurvesView(tuple(f1), tuple(loss), tuple(marks))
 
 
-def job_view(state: SessionState, log_error: str = "") -> JobView:
-    """The running job, or what to do next."""
+def job_view(state: SessionState, log_error: str = "", *, is_live: bool = True) -> JobView:
+    """The running job, or what to do next; a replay has nothing to do."""
     if log_error:
         return JobView(
             message=f"NOT SAVED: {log_error}. Free some space; nothing is lost until you quit.",
@@ -115,7 +115,7 @@ def job_view(state: SessionState, log_error: str = "") -> JobView:
         if state.queued:
             first = state.queued[0]
             return JobView(name=first.kind, detail=f"v{first.variant} starting …")
-        return _idle_view(state)
+        return _idle_view(state, is_live=is_live)
     detail = f"v{job.variant}"
     if job.kind == "fine-tune":
         detail += f" epoch {min(int(job.epoch) + 1, job.recipe.epochs)}/{job.recipe.epochs}"
@@ -215,7 +215,7 @@ def _f1_note(state: SessionState, variant: Variant) -> str:
     return "measuring …" if is_measured else "not measured: press e"
 
 
-def _idle_view(state: SessionState) -> JobView:
+def _idle_view(state: SessionState, *, is_live: bool) -> JobView:
     if state.data_source:
         done, total = state.data_progress or (0, 0)
         opened = done / total if total else 0.0
@@ -229,7 +229,8 @@ def _idle_view(state: SessionState) -> JobView:
         epoch = job.stored_step / job.steps * job.recipe.epochs if job.steps else 0.0
         where = f" at epoch {epoch:.1f} of {job.recipe.epochs}" if job.kind == "fine-tune" else ""
         return JobView(
-            message=f"{job.kind} of v{job.variant} was cut off{where}: c goes on with it",
+            message=f"{job.kind} of v{job.variant} was cut off{where}"
+            + (": c goes on with it" if is_live else ""),
             is_warning=True,
         )
     failed = [job for job in state.jobs.values() if job.status == "failed"]
@@ -239,10 +240,12 @@ def _idle_view(state: SessionState) -> JobView:
     if state.variant is None:
         return JobView(message="opening the model …")
     if state.data is None:
-        return JobView(message="space switches a unit off or on; open with --data to measure F1")
+        how = "space switches a unit off or on; open with --data to measure F1"
+        return JobView(message=how if is_live else "no data was open")
     data = state.data
     skipped = f", {data.skipped_count} files skipped" if data.skipped_count else ""
+    keys = " · space cuts, r recovers" if is_live else ""
     return JobView(
         message=f"ready · {data.train_images:,} training, {data.val_images:,} validation "
-        f"images{skipped} · space cuts, r recovers"
+        f"images{skipped}{keys}"
     )

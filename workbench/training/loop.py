@@ -20,6 +20,7 @@ from torch import Tensor, nn
 
 from sessions.network import Network
 from sessions.recipe import Recipe
+from workbench.errors import UserError
 from workbench.surgery.build import Assembled
 from workbench.training.augment import augmented, pipeline
 from workbench.training.data import Split
@@ -34,7 +35,7 @@ SPARED_CORES = 1
 waits for the one thread that was put off: on two busy cores training then is many times slower."""
 
 
-class TrainingError(Exception):
+class TrainingError(UserError):
     """Training cannot go on; the message says why."""
 
 

@@ -24,6 +24,7 @@ STAGE_WIDTHS = {
 }
 """Output channels of the stages at width 1 by groups. Source: the paper, table 1."""
 INIT_WIDTH = 24
+LARGEST_WIDTH_FACTOR = 100
 _UNIT = re.compile(r"features\.(stage(\d+)\.unit(\d+))\.compress_conv1\.weight")
 _INIT = "features.init_block"
 
@@ -110,6 +111,10 @@ def fresh(
     if groups not in STAGE_WIDTHS:
         known = ", ".join(map(str, STAGE_WIDTHS))
         raise UserError(f"no widths for groups {groups}: use one of {known}")
+    if not 0 < width <= LARGEST_WIDTH_FACTOR:
+        raise UserError(f"width {width:g} is out of 0..{LARGEST_WIDTH_FACTOR}")
+    if classes < 2:
+        raise UserError(f"{classes} classes are too few: at least 2")
     if len(units) != 3 or min(units) < 1:
         raise UserError("units are three numbers of at least 1, for example 4,8,4")
     init_width = int(INIT_WIDTH * width)
