@@ -5,7 +5,7 @@ import re
 from sessions.network import Network
 
 LARGEST_WIDTH = 1 << 20
-LARGEST_EDGE = 4096
+LARGEST_EDGE = 1024
 LARGEST_DEPTH = 64
 """Bounds on what a file may claim, far above anything real."""
 _NAME = re.compile(r"[A-Za-z_]\w*(\.\w+)*", re.ASCII)

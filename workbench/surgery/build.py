@@ -100,23 +100,34 @@ def build(network: Network, state: State | None = None) -> Assembled:
     return module
 
 
+BROKEN = (RuntimeError, ValueError, TypeError, KeyError, AttributeError, IndexError, OverflowError)
+"""What torch raises when modules cannot be made from numbers and names, or do not fit together."""
+
+
 def expected_shapes(network: Network) -> dict[str, tuple[int, ...]]:
-    """Names and shapes of the tensors of everything that is on."""
-    with torch.device("meta"):
-        return {k: tuple(v.shape) for k, v in Assembled(network).state_dict().items()}
+    """Names and shapes of the tensors of everything that is on; takes no memory.
+
+    Raises:
+        ValueError: no module can be made of it.
+    """
+    try:
+        with torch.device("meta"):
+            return {k: tuple(v.shape) for k, v in Assembled(network).state_dict().items()}
+    except BROKEN as error:
+        raise ValueError(f"it cannot be built: {str(error).splitlines()[0][:80]}") from None
 
 
-def try_out(network: Network) -> None:
-    """Build and run a network without weights or memory, to see whether it works at all.
+def try_out(network: Network, state: State) -> None:
+    """Run a network that came from a file once, to see whether it works at all.
 
     Raises:
         ValueError: it does not.
     """
     shape = (1, network.input_channels, network.input_size, network.input_size)
     try:
-        with torch.device("meta"):
-            logits = Assembled(network).eval()(torch.empty(shape))
-    except (RuntimeError, ValueError, TypeError, KeyError, AttributeError, IndexError) as error:
+        with torch.inference_mode():
+            logits = build(network, state)(torch.zeros(shape))
+    except BROKEN as error:
         raise ValueError(f"it does not run: {str(error).splitlines()[0][:80]}") from None
     if tuple(logits.shape) != (1, network.classes):
         raise ValueError(f"it puts out {tuple(logits.shape)}, not one value a class")

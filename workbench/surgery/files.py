@@ -62,6 +62,11 @@ def read_model(path: Path, input_size: int | None = None) -> ModelFile:
     else:
         network = _structure(path, structure)
     _match(path, network, state)
+    if structure is not None:
+        try:
+            try_out(network, state)
+        except ValueError as error:
+            raise UserError(f"{path} has a broken structure ({error}): save it again") from None
     if input_size is not None and input_size != network.input_size:
         try:
             network = edits.apply(network, edits.InputSize(input_size))
@@ -306,7 +311,7 @@ def _structure(path: Path, structure: str) -> Network:
         network = msgspec.json.decode(structure, type=Network)
         check(network)
         network = sized(network, network.input_size)
-        try_out(network)
+        expected_shapes(network)
         return network
     except (msgspec.DecodeError, ValueError, RecursionError) as error:
         raise UserError(f"{path} has a broken structure ({error}): save it again") from None
