@@ -30,7 +30,10 @@ class Process(NamedTuple):
 def process_table() -> list[Process]:
     """Every process, as ps lists them on Linux and macOS."""
     listed = subprocess.run(
-        ["ps", "-A", "-o", "pid=,ppid=,stat=,command="], capture_output=True, text=True, check=True
+        ["ps", "-A", "-ww", "-o", "pid=,ppid=,stat=,command="],
+        capture_output=True,
+        text=True,
+        check=True,
     )
     parts = (line.split(None, 3) for line in listed.stdout.splitlines())
     return [Process(int(p[0]), int(p[1]), p[2], p[3]) for p in parts if len(p) == 4]
