@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from sessions import history
+from sessions import edits, history
 from sessions.network import WEIGHTED, Network
 from sessions.score import Rule
 from sessions.state import Job, SessionState, Variant
@@ -147,8 +147,8 @@ def layer_view(state: SessionState, row: Row) -> LayerView:
         lines.append(f"mean weight std {row.std:.3f}")
     if row.worth is not None:
         lines.append(f"pays off if it costs less than {row.worth:.4f} F1")
-    elif row.is_downsampling:
-        lines.append("stays: it halves the resolution")
+    elif row.unit:
+        lines.append(f"stays: {edits.why_it_stays(network, row.unit)}")
     stats_of = _heaviest(network, variant, row.path)
     return LayerView(
         title=row.path,
