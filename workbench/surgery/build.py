@@ -13,20 +13,6 @@ from sessions.network import Join, Layer, Network, Unit
 State = dict[str, Tensor]
 
 
-class ChannelShuffle(nn.Module):
-    """(N, g * c, H, W) -> the same shape, channel i * c + j moved to j * g + i."""
-
-    def __init__(self, groups: int) -> None:
-        super().__init__()
-        self.groups = groups
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Shuffle the channels."""
-        n, channels, height, width = x.shape
-        x = x.view(n, self.groups, channels // self.groups, height, width)
-        return x.transpose(1, 2).reshape(n, channels, height, width)
-
-
 def joined(
     x: Tensor,
     branch: Sequence[Callable[[Tensor], Tensor]],
@@ -41,7 +27,7 @@ def joined(
     if join != "none":
         for step in shortcut:
             identity = step(identity)
-        x = x + identity if join == "add" else torch.cat((x, identity), dim=1)
+        x = x.add_(identity) if join == "add" else torch.cat((x, identity), dim=1)
     for step in tail:
         x = step(x)
     return x
@@ -168,6 +154,6 @@ def _module(network: Network, layer: Layer) -> nn.Module:
         case "global_pool":
             return nn.AdaptiveAvgPool2d(1)
         case "shuffle":
-            return ChannelShuffle(layer.groups)
+            return nn.ChannelShuffle(layer.groups)
         case "flatten":
             return nn.Flatten()

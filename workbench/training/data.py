@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from sessions.events import Skipped
 from workbench.errors import UserError
 from workbench.training.listing import Listing, list_folder
+from workbench.training.memory import keep_freed_memory
 
 DIGITS = "digits"
 VAL_SHARE = 0.2
@@ -71,6 +72,7 @@ def open_data(
     Raises:
         UserError: no usable images; the message names the next step.
     """
+    keep_freed_memory()
     if channels not in (1, 3):
         raise UserError(f"the network takes {channels} channels; images have 1 or 3")
     if source == DIGITS and not Path(source).exists():

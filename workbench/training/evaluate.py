@@ -1,21 +1,20 @@
 """Evaluation of a network on a split, with batch norms folded into their convs."""
 
-from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from functools import partial
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from sklearn.metrics import precision_recall_fscore_support
-from torch import Tensor, nn
+from torch import Tensor
 
 from sessions.events import ClassScore, Evaluation
 from sessions.network import Network
-from workbench.surgery.build import Assembled, joined
+from workbench.surgery.build import Assembled
 from workbench.training.data import Split
+from workbench.training.folding import fold
 
-BATCH = 64
+BATCH = 128
 
 
 def normalised(images: NDArray[np.uint8], network: Network, device: torch.device) -> Tensor:
@@ -112,53 +111,3 @@ def paired_test(a_right: NDArray[np.bool_], b_right: NDArray[np.bool_]) -> dict[
         "only_b_right": only_b,
         "p_value": float(binomtest(only_a, differ).pvalue) if differ else 1.0,
     }
-
-
-Step = Callable[[Tensor], Tensor]
-
-
-def fold(module: Assembled) -> Step:
-    """The module's function in evaluation mode, each batch norm folded into the conv before it."""
-    blocks = [
-        (_folded(block.branch), block.shortcut, block.tail, block.join) for block in module.blocks
-    ]
-
-    def run(x: Tensor) -> Tensor:
-        for branch, shortcut, tail, join in blocks:
-            x = joined(x, branch, shortcut, tail, join)
-        return x
-
-    return run
-
-
-def _folded(layers: Sequence[nn.Module]) -> list[Step]:
-    steps: list[Step] = []
-    for layer, after in zip(layers, [*layers[1:], None], strict=True):
-        if isinstance(layer, nn.Conv2d) and isinstance(after, nn.BatchNorm2d):
-            steps.append(_folded_conv(layer, after))
-        elif not (isinstance(layer, nn.BatchNorm2d) and len(steps) and _is_folded(steps[-1])):
-            steps.append(layer)
-    return steps
-
-
-def _is_folded(step: Step) -> bool:
-    return isinstance(step, partial)
-
-
-def _folded_conv(conv: nn.Conv2d, norm: nn.BatchNorm2d) -> Step:
-    """One conv that computes norm(conv(x)), in the layout in which oneDNN is fastest."""
-    assert norm.running_mean is not None
-    assert norm.running_var is not None
-    with torch.no_grad():
-        scale = norm.weight * torch.rsqrt(norm.running_var + norm.eps)
-        before = 0.0 if conv.bias is None else conv.bias
-        weight = conv.weight * scale.view(-1, 1, 1, 1)
-        bias = norm.bias + (before - norm.running_mean) * scale
-    return partial(
-        nn.functional.conv2d,
-        weight=weight.contiguous(memory_format=torch.channels_last),
-        bias=bias,
-        stride=conv.stride,
-        padding=conv.padding,
-        groups=conv.groups,
-    )
