@@ -89,7 +89,7 @@ def _max_pooled(x: Tensor, pool: nn.MaxPool2d) -> Tensor:
     torch's own pooling of channels-last images takes the channels of one pixel at a time.
     """
     if x.device.type != "cpu" or x.shape[1] >= FEW_CHANNELS:
-        return pool(x)
+        return nn.functional.max_pool2d(x, pool.kernel_size, pool.stride, pool.padding)
     edge, size, stride = pool.padding, pool.kernel_size, pool.stride
     assert isinstance(edge, int)
     assert isinstance(size, int)
