@@ -107,6 +107,8 @@ class NetworkTree(ScrollView, can_focus=True):
     def __init__(self, id: str | None = None) -> None:
         super().__init__(id=id)
         self._styles: dict[str, Style] = {}
+        self._lines: dict[str, Strip] = {}
+        """Rows as last drawn, by path."""
         self._open: set[str] = set()
         self._visible: list[Row] = []
         self._columns: tuple[Column, ...] = ()
@@ -115,6 +117,7 @@ class NetworkTree(ScrollView, can_focus=True):
     def on_resize(self) -> None:
         """Choose the columns that fit."""
         self._choose_columns()
+        self._lines.clear()
         self.virtual_size = Size(self.size.width, len(self._visible) + 1)
         self.call_after_refresh(self._scroll_to_cursor)
         self.refresh()
@@ -127,22 +130,23 @@ class NetworkTree(ScrollView, can_focus=True):
             self.cursor = next((row.path for row in rows if row.is_removable), rows[0].path)
         shares = [row.share for row in rows]
         stds = [row.std for row in rows if row.std is not None]
-        scales = (max(shares, default=1.0) or 1.0, max(stds, default=1.0) or 1.0)
-        is_rescaled = scales != (self._largest_share, self._largest_std)
-        self._largest_share, self._largest_std = scales
-        shown = self._visible
+        self._largest_share = max(shares, default=1.0) or 1.0
+        self._largest_std = max(stds, default=1.0) or 1.0
+        shown = [row.path for row in self._visible]
+        drawn, self._lines = self._lines, {}
         self._find_visible()
-        same_paths = [row.path for row in shown] == [row.path for row in self._visible]
-        if not same_paths or is_rescaled:
+        if shown != [row.path for row in self._visible]:
             self.refresh()
             return
-        for y, (old, new) in enumerate(zip(shown, self._visible, strict=True)):
-            if old != new:
+        for y, row in enumerate(self._visible):
+            # A change of a share that leaves its figure and its bar costs no repaint.
+            if row.path in drawn and list(self._line(row)) != list(drawn[row.path]):
                 self._refresh_row(y)
 
     def watch_cursor(self, before: str, cursor: str) -> None:
         """Repaint both rows, keep the cursor in sight, tell."""
         for path in (before, cursor):
+            self._lines.pop(path, None)
             if (y := self._index(path)) is not None:
                 self._refresh_row(y)
         self._scroll_to_cursor()
@@ -156,7 +160,7 @@ class NetworkTree(ScrollView, can_focus=True):
         index = y - 1 + self.scroll_offset.y
         if index >= len(self._visible):
             return Strip.blank(self.size.width, self.rich_style)
-        return self._row_line(self._visible[index])
+        return self._line(self._visible[index])
 
     def action_toggle_unit(self) -> None:
         """Ask for the unit of the selected row to be switched; a stage is folded instead."""
@@ -228,6 +232,7 @@ class NetworkTree(ScrollView, can_focus=True):
 
     def _set_open(self, row: Row, *, is_open: bool) -> None:
         (self._open.add if is_open else self._open.discard)(row.path)
+        self._lines.pop(row.path, None)
         self._find_visible()
         self._scroll_to_cursor()
         self.refresh()
@@ -277,21 +282,32 @@ class NetworkTree(ScrollView, can_focus=True):
         """Look the styles up again."""
         super().notify_style_update()
         self._styles.clear()
+        self._lines.clear()
 
     def _style(self, name: str) -> Style:
+        """A part's style; without a name, that of the widget itself."""
         if name not in self._styles:
-            self._styles[name] = self.get_component_rich_style(f"tree--{name}", partial=True)
+            self._styles[name] = (
+                self.get_component_rich_style(f"tree--{name}", partial=True)
+                if name
+                else self.rich_style
+            )
         return self._styles[name]
 
     def _header_line(self) -> Strip:
         text = " " + "network".ljust(NAME_WIDTH)
         for column in self._columns:
             text += " " + _placed(column, column.title)
-        style = self.rich_style + self._style("header")
+        style = self._style("") + self._style("header")
         return Strip([Segment(text.ljust(self.size.width), style)]).crop(0, self.size.width)
 
-    def _row_line(self, row: Row) -> Strip:
-        base = self.rich_style + self._style(row.level if row.is_on else "off")
+    def _line(self, row: Row) -> Strip:
+        if row.path not in self._lines:
+            self._lines[row.path] = self._drawn(row)
+        return self._lines[row.path]
+
+    def _drawn(self, row: Row) -> Strip:
+        base = self._style("") + self._style(row.level if row.is_on else "off")
         if row.is_changed:
             base += self._style("changed")
         if row.path == self.cursor:

@@ -293,11 +293,12 @@ class WorkbenchApp(App[str]):
 def settle_memory() -> None:
     """Take what start-up made out of the garbage collector's sight.
 
-    Walking it again and again would stop the screen for a tenth of a second at a time.
+    Walking it again and again would stop the screen for a tenth of a second at a time. What is
+    made later is mostly painted lines, which only the collector frees: few at a time.
     """
     gc.collect()
     gc.freeze()
-    gc.set_threshold(50_000, 20, 50)
+    gc.set_threshold(2_000, 5, 100)
 
 
 def describe(event: AnyEvent | Unknown, state: SessionState) -> tuple[str, SeverityLevel] | None:

@@ -20,7 +20,7 @@ FORCED_EXIT_S = 6.0
 """Seconds after the parent is gone until the process ends itself."""
 
 
-ENGINE_NICE, TRAINER_NICE = 5, 15
+ENGINE_NICE, TRAINER_NICE = 10, 19
 """The screen goes first, then edits, then training."""
 
 

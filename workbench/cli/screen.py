@@ -2,6 +2,7 @@
 
 import asyncio
 import datetime
+import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -15,7 +16,9 @@ from workbench.cli.output import Json
 from workbench.errors import UserError
 
 if TYPE_CHECKING:
+    from workbench.app import WorkbenchApp
     from workbench.live import LiveSession
+    from workbench.player import Player
 
 DEMO = Path(__file__).parent.parent / "demo"
 Device = Annotated[str, typer.Option(help="auto, cpu or cuda.")]
@@ -128,9 +131,7 @@ def replay(
     _check_terminal("replay --verify works without one")
     if player.is_torn:
         print("note: the last line was cut off and is left out", file=sys.stderr)
-    from workbench.app import WorkbenchApp
-
-    WorkbenchApp(player).run()
+    _app(player).run()
 
 
 def screenshot(
@@ -192,11 +193,17 @@ def _check_terminal(otherwise: str) -> None:
         raise UserError(f"this needs a terminal; {otherwise}")
 
 
-def _show(live: "LiveSession") -> None:
-    live.claim()
+def _app(source: "LiveSession | Player") -> "WorkbenchApp":
+    """The application, at twice Textual's frames a second: keys are answered sooner."""
+    os.environ.setdefault("TEXTUAL_FPS", "120")  # read when Textual is imported
     from workbench.app import WorkbenchApp
 
-    app = WorkbenchApp(live)
+    return WorkbenchApp(source)
+
+
+def _show(live: "LiveSession") -> None:
+    live.claim()
+    app = _app(live)
     problem = app.run()
     if problem:
         raise UserError(problem)

@@ -54,6 +54,9 @@ class MainScreen(Screen[None]):
     def __init__(self) -> None:
         super().__init__()
         self._state = SessionState()
+        self._drawn = SessionState()
+        """The state that tree and panels show; a frame behind at most."""
+        self._is_drawing_due = False
         self._rows: dict[str, Row] = {}
         self._selected = ""
 
@@ -86,13 +89,24 @@ class MainScreen(Screen[None]):
         self.query_one(ScorePanel).is_low = event.size.height < 30
 
     def show(self, state: SessionState, log_error: str = "", *, is_live: bool = True) -> None:
-        """Show a state; widgets repaint only what is new to them."""
-        before, self._state = self._state, state
+        """Show a state: MACs, F1 and score in this frame, tree and panels in the next one.
+
+        Widgets repaint only what is new to them.
+        """
+        self._state = state
+        self.query_one(ScorePanel).view = views.score_view(state)
+        self.query_one(JobLine).view = views.job_view(state, log_error, is_live=is_live)
+        if not self._is_drawing_due:
+            self._is_drawing_due = True
+            self.call_after_refresh(self._draw)
+
+    def _draw(self) -> None:
+        self._is_drawing_due = False
+        before, state = self._drawn, self._state
+        self._drawn = state
         variant, opened = state.variant, history.baseline(state)
         title = self.query_one(TitleLine)
         title.name_text, title.facts = views.title(state), views.facts(state)
-        self.query_one(JobLine).view = views.job_view(state, log_error, is_live=is_live)
-        self.query_one(ScorePanel).view = views.score_view(state)
         if variant is None or opened is None:
             self.query_one(NetworkTree).rows = ()
             self.query_one(ClassPanel).rows = ()
