@@ -1,6 +1,9 @@
 """The edits: frozen values with a text form, and `apply`, which is pure and never half done.
 
-Text form: off:stage1.unit3  on:stage1.unit3  head:conv  head:linear  classes:9  input:80
+Text form: off:stage1.unit3  on:stage1.unit3  width:stage3=210  mid:stage2.unit4=24
+groups:stage3=6  groups:stage3.unit2.expand=1  kernel:stage1.unit2=5  widen:stage3=300
+rank:stage2.unit1.expand_conv3=4 (or auto, or 90%)  head:conv  head:linear  classes:9  input:80
+A cut takes @CRITERION behind it: width:stage3=210@fpgm.
 """
 
 import difflib
@@ -8,16 +11,18 @@ from typing import Literal
 
 import msgspec
 
+from sessions import decomposing, reshaping
 from sessions import network as net
 from sessions.network import Axis, Network
+from sessions.reshaping import EditError as EditError
 
 INPUT_SIZES = (8, 1024)
 """Smallest and largest input edge in pixels."""
 CLASS_COUNTS = (2, 100_000)
-
-
-class EditError(ValueError):
-    """An edit that is not possible: the message gives the reason and the nearest legal value."""
+CRITERIA = ("l2", "l1", "std", "bn", "fpgm", "random", "taylor", "activation")
+"""Names of the ways to tell which channels go; what they compute is in surgery/criteria.py."""
+DATA_CRITERIA = frozenset({"taylor", "activation"})
+"""Those that need images."""
 
 
 class UnitOff(msgspec.Struct, frozen=True, tag="off"):
@@ -51,12 +56,82 @@ class InputSize(msgspec.Struct, frozen=True, tag="input"):
     size: int
 
 
-Edit = UnitOff | UnitOn | Head | Classes | InputSize
-NAMES = ("off", "on", "head", "classes", "input")
+class Cut(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
+    """How the channels, or the connections, that stay are chosen."""
+
+    criterion: str = CRITERIA[0]
+    seed: int = 0
+    """For the criterion `random`."""
+    scores: str = ""
+    """Sha256 name of the stored channel scores, for criteria that need images."""
 
 
-def parse(text: str) -> Edit:
+class Width(Cut, frozen=True, tag="width"):
+    """Cut the channels of a stage, everywhere they appear."""
+
+    target: str
+    value: int
+
+
+class Mid(Cut, frozen=True, tag="mid"):
+    """Cut the bottleneck of a unit, or of every unit of a stage."""
+
+    target: str
+    value: int
+
+
+class Groups(Cut, frozen=True, tag="groups"):
+    """Change the groups of a stage's, a unit's, or a part of a unit's 1x1 convs."""
+
+    target: str
+    value: int
+
+
+class Kernel(msgspec.Struct, frozen=True, tag="kernel"):
+    """Change the kernel of a unit's depthwise conv, or of those of every unit of a stage."""
+
+    target: str
+    value: int
+
+
+class Widen(msgspec.Struct, frozen=True, tag="widen"):
+    """Add channels to a stage, or to a unit's bottleneck; the function stays as it is."""
+
+    target: str
+    value: int
+    seed: int = 0
+    """For the weights that lead to the new channels."""
+
+
+class Rank(msgspec.Struct, frozen=True, tag="rank"):
+    """Decompose a layer into thinner ones."""
+
+    layer: str
+    ranks: tuple[int, ...] = ()
+    """One per group for a 1x1 conv or a linear layer; of input and output for a larger kernel."""
+    rule: str = ""
+    """Where no rank is given: `auto`, or a share of the squared weights to keep, like `90%`."""
+
+
+Reshape = Width | Mid | Groups | Kernel | Widen
+"""Edits with a target and a value."""
+Edit = UnitOff | UnitOn | Head | Classes | InputSize | Width | Mid | Groups | Kernel | Widen | Rank
+RESHAPES: dict[str, type[Reshape]] = {
+    "width": Width,
+    "mid": Mid,
+    "groups": Groups,
+    "kernel": Kernel,
+    "widen": Widen,
+}
+NAMES = ("off", "on", *RESHAPES, "rank", "head", "classes", "input")
+
+
+def parse(text: str, criterion: str = CRITERIA[0]) -> Edit:
     """Read the text form of an edit.
+
+    Args:
+        text: see the module.
+        criterion: of cuts that name none.
 
     Raises:
         EditError: unknown edit, or a value of the wrong form.
@@ -73,11 +148,15 @@ def parse(text: str) -> Edit:
             raise EditError(f"head:{value} is not possible: use head:conv or head:linear")
         return Head(value)  # type: ignore[arg-type]
     if name in ("classes", "input"):
-        try:
-            number = int(value)
-        except ValueError:
-            raise EditError(f"{name} takes a whole number, not {value!r}") from None
+        number = _number(name, value)
         return Classes(number) if name == "classes" else InputSize(number)
+    if name == "rank":
+        target, ranks = _target(name, value, "stage2.unit1.expand_conv3=4")
+        if ranks == "auto" or ranks.endswith("%"):
+            return Rank(target, rule=ranks)
+        return Rank(target, tuple(_number(name, part) for part in ranks.split("x")))
+    if name in RESHAPES:
+        return _parse_reshape(name, value, criterion)
     close = difflib.get_close_matches(name, NAMES, 1)
     hint = f"did you mean {close[0]}:{value}?" if close else f"use one of {', '.join(NAMES)}"
     raise EditError(f"unknown edit {name!r}: {hint}")
@@ -96,6 +175,14 @@ def text(edit: Edit) -> str:
             return f"classes:{count}"
         case InputSize(size):
             return f"input:{size}"
+        case Rank(layer, ranks, rule):
+            return f"rank:{layer}={rule or 'x'.join(map(str, ranks))}"
+        case _:
+            name = next(name for name, kind in RESHAPES.items() if isinstance(edit, kind))
+            by = ""
+            if isinstance(edit, Cut) and edit.criterion != CRITERIA[0]:
+                by = f"@{edit.criterion}"
+            return f"{name}:{edit.target}={edit.value}{by}"
 
 
 def apply(network: Network, edit: Edit) -> Network:
@@ -116,12 +203,66 @@ def apply(network: Network, edit: Edit) -> Network:
         case InputSize(size):
             _check_range("input", size, INPUT_SIZES)
             return net.sized(network, size)
+        case Rank(layer, ranks):
+            return decomposing.decomposed(network, layer, ranks)
+    if isinstance(edit, Cut):
+        check_criterion(edit.criterion)
+    match edit:
+        case Width(target=target, value=value):
+            return reshaping.with_width(network, target, value)
+        case Mid(target=target, value=value):
+            return reshaping.with_mid(network, target, value)
+        case Groups(target=target, value=value):
+            return reshaping.with_groups(network, target, value)
+        case Kernel(target, value):
+            return reshaping.with_kernel(network, target, value)
+        case Widen(target, value):
+            return reshaping.widened(network, target, value)
 
 
 def toggle(network: Network, unit: str) -> Edit:
     """The edit that switches a unit to its other state."""
     found = network.units.get(unit)
     return UnitOn(unit) if found and not found.is_on else UnitOff(unit)
+
+
+def check_criterion(name: str) -> None:
+    """Make sure that there is a criterion of this name.
+
+    Raises:
+        EditError: there is none; the message names the nearest.
+    """
+    if name not in CRITERIA:
+        close = difflib.get_close_matches(name, CRITERIA, 1)
+        nearest = f"the nearest is {close[0]}; " if close else ""
+        raise EditError(f"unknown criterion {name!r}: {nearest}use one of {', '.join(CRITERIA)}")
+
+
+def _parse_reshape(name: str, value: str, criterion: str) -> Edit:
+    target, rest = _target(name, value, "stage3=2")
+    amount, at, own = rest.partition("@")
+    number = _number(name, amount)
+    kind = RESHAPES[name]
+    if issubclass(kind, Cut):
+        check_criterion(own if at else criterion)
+        return kind(target=target, value=number, criterion=own if at else criterion)
+    if at:
+        raise EditError(f"{name} takes no criterion: write {name}:{target}={amount}")
+    return kind(target=target, value=number)
+
+
+def _target(name: str, value: str, example: str) -> tuple[str, str]:
+    target, equals, rest = value.partition("=")
+    if not equals or not target:
+        raise EditError(f"{name}:{value} names no value: write {name}:{example}")
+    return target, rest
+
+
+def _number(name: str, value: str) -> int:
+    try:
+        return int(value)
+    except ValueError:
+        raise EditError(f"{name} takes a whole number, not {value!r}") from None
 
 
 def _check_range(name: str, value: int, limits: tuple[int, int]) -> None:

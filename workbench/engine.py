@@ -70,7 +70,7 @@ class Engine:
         try:
             network, state = self.derive(Path(command.folder), command.lineage)
             carried = carry.carry(network, state, command.edit)
-            error = carry.checked_error(network, state, carried, command.edit)
+            error = carry.checked_error(carried, command.edit)
         except (UserError, EditError) as refusal:
             self.channel.send(
                 EditRejected(

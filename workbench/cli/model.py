@@ -141,7 +141,7 @@ def apply_edits(
     reports: list[dict[str, Any]] = []
     for change in parsed:
         carried: Carried = carry(network, state, change)
-        error = checked_error(network, state, carried, change)
+        error = checked_error(carried, change)
         network, state = carried.network, carried.state
         reports.append(
             {

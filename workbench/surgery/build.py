@@ -4,8 +4,10 @@ Depth follows the Network; nothing here knows a family.
 """
 
 from collections.abc import Callable, Sequence
+from functools import partial
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from sessions.network import Join, Layer, Network, Unit
@@ -55,14 +57,11 @@ class Assembled(nn.Module):
     def __init__(self, network: Network) -> None:
         super().__init__()
         self.blocks: list[Block] = []
-        for stage in network.stages:
-            for unit in stage.units:
-                if not unit.is_on:
-                    continue
-                modules = {layer.path: _module(network, layer) for layer in unit.layers()}
-                for layer in unit.layers():
-                    _register(self, layer.key or f"ops.{layer.path}", modules[layer.path])
-                self.blocks.append(Block(unit, modules))
+        for unit in _units_on(network):
+            modules = {layer.path: _module(network, layer) for layer in unit.layers()}
+            for layer in unit.layers():
+                _register(self, layer.key or f"ops.{layer.path}", modules[layer.path])
+            self.blocks.append(Block(unit, modules))
 
     def forward(self, x: Tensor) -> Tensor:
         """Run the network on normalised images."""
@@ -86,21 +85,39 @@ def build(network: Network, state: State | None = None) -> Assembled:
     return module
 
 
+def run(network: Network, state: State, x: Tensor) -> Tensor:
+    """What the built module computes in evaluation mode, straight from the weights.
+
+    For checks: making the modules takes longer than running them on a few images.
+    """
+    for unit in _units_on(network):
+        branch, shortcut, tail = (
+            [partial(_apply, network, state, layer) for layer in part]
+            for part in (unit.branch, unit.shortcut, unit.tail)
+        )
+        x = joined(x, branch, shortcut, tail, unit.join)
+    return x
+
+
 BROKEN = (RuntimeError, ValueError, TypeError, KeyError, AttributeError, IndexError, OverflowError)
 """What torch raises when modules cannot be made from numbers and names, or do not fit together."""
 
 
 def expected_shapes(network: Network) -> dict[str, tuple[int, ...]]:
-    """Names and shapes of the tensors of everything that is on; takes no memory.
-
-    Raises:
-        ValueError: no module can be made of it.
-    """
-    try:
-        with torch.device("meta"):
-            return {k: tuple(v.shape) for k, v in Assembled(network).state_dict().items()}
-    except BROKEN as error:
-        raise ValueError(f"it cannot be built: {str(error).splitlines()[0][:80]}") from None
+    """Names and shapes of the tensors of everything that is on."""
+    shapes: dict[str, tuple[int, ...]] = {}
+    for _, layer in network.layers():
+        shape = network.weight_shape(layer)
+        if not shape:
+            continue
+        shapes[f"{layer.key}.weight"] = shape
+        if layer.kind == "batch_norm":
+            for name in ("bias", "running_mean", "running_var"):
+                shapes[f"{layer.key}.{name}"] = shape
+            shapes[f"{layer.key}.num_batches_tracked"] = ()
+        elif layer.has_bias:
+            shapes[f"{layer.key}.bias"] = shape[:1]
+    return shapes
 
 
 def try_out(network: Network, state: State) -> None:
@@ -117,6 +134,28 @@ def try_out(network: Network, state: State) -> None:
         raise ValueError(f"it does not run: {str(error).splitlines()[0][:80]}") from None
     if tuple(logits.shape) != (1, network.classes):
         raise ValueError(f"it puts out {tuple(logits.shape)}, not one value a class")
+
+
+def _units_on(network: Network) -> list[Unit]:
+    return [unit for stage in network.stages for unit in stage.units if unit.is_on]
+
+
+def _apply(network: Network, state: State, layer: Layer, x: Tensor) -> Tensor:
+    """One layer as a function."""
+    weight, bias = state.get(f"{layer.key}.weight"), state.get(f"{layer.key}.bias")
+    match layer.kind:
+        case "conv" | "depthwise":
+            assert weight is not None
+            groups = network.groups(layer)
+            return F.conv2d(x, weight, bias, layer.stride, layer.padding, groups=groups)
+        case "linear":
+            assert weight is not None
+            return F.linear(x, weight, bias)
+        case "batch_norm":
+            mean, var = state[f"{layer.key}.running_mean"], state[f"{layer.key}.running_var"]
+            return F.batch_norm(x, mean, var, weight, bias)
+    out: Tensor = _module(network, layer)(x)
+    return out
 
 
 def _register(root: nn.Module, key: str, module: nn.Module) -> None:

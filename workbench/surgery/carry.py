@@ -1,96 +1,163 @@
 """Carries weights over an edit and checks the result against the masked original.
 
-The masked original is computed on the parent's own module: the last layer of every off unit's
-branch is zeroed. The edited module must give the same logits.
+The masked original has the structure from before the edit and its weights without what was lost;
+the edited network must give the same logits. A decomposition has the product of its factors there.
 """
+
+from collections.abc import Mapping
 
 import msgspec
 import torch
 
-from sessions import edits
-from sessions.edits import Classes, Edit, EditError, Head, UnitOff, UnitOn
+from sessions import decomposing, edits
+from sessions.edits import (
+    DATA_CRITERIA,
+    Classes,
+    Cut,
+    Edit,
+    EditError,
+    Groups,
+    Head,
+    Kernel,
+    Mid,
+    Rank,
+    Reshape,
+    UnitOff,
+    UnitOn,
+    Widen,
+    Width,
+)
 from sessions.network import Network, Unit, replace_unit
-from workbench.surgery.build import State, build
+from workbench.surgery import decompose
+from workbench.surgery.build import State, run
+from workbench.surgery.reshape import reshape
 
 TOLERANCE = 1e-5
 """Largest accepted difference of a logit, relative to the largest logit where that is above 1."""
+FINE_TOLERANCE = 1e-9
+"""The same in double precision, which decides where single precision is in doubt."""
+EXACT = 1e-10
+"""Share of the squared weights whose loss is rounding."""
 CHECK_IMAGES = 2
+CHECK_SIZE = 64
+"""Edge of the check's images in pixels, where the network's is larger."""
+Scores = Mapping[str, list[float]]
+"""Measured channel importances by axis."""
 
 
-class Carried(msgspec.Struct, frozen=True):
+class Carried(msgspec.Struct, frozen=True, kw_only=True):
     """A network after an edit."""
 
     network: Network
     state: State
     """Tensors of off units stay in it, so that they can come back."""
+    original: Network | None = None
+    """What the edit is checked against; None where nothing has the same outputs."""
+    masked: State = {}
+    """The weights of the original without what was lost."""
     changed: tuple[str, ...] = ()
     """Paths of the layers whose weights are other than before."""
     lost: tuple[str, ...] = ()
     """What could not be kept, in words."""
+    kept: dict[str, float] = {}
+    """Importance that each conv keeps, 0..1, of those that the edit reaches."""
+    orders: dict[str, list[int]] = {}
+    """For every axis that changed, the old channel at each new place; -1 for a new channel."""
+    is_whole: bool = True
+    """Whether no weight other than zero was lost."""
 
     @property
     def exact(self) -> bool:
         """Whether nothing was lost."""
-        return not self.lost
+        return self.is_whole and not self.lost
+
+    @property
+    def kept_share(self) -> float:
+        """Importance kept, the mean over the convs that the edit reaches, 0..1."""
+        return sum(self.kept.values()) / len(self.kept) if self.kept else 1.0
 
 
-def carry(network: Network, state: State, edit: Edit) -> Carried:
+def carry(
+    network: Network,
+    state: State,
+    edit: Edit,
+    measured: Scores | None = None,
+    *,
+    is_arranged: bool = True,
+) -> Carried:
     """The edited network with its weights; the given ones are unchanged.
+
+    Args:
+        measured: for criteria that need images.
+        is_arranged: False leaves channels in their old order: for comparison only.
 
     Raises:
         EditError: the edit is not legal, or its weights are not there.
     """
     edited = edits.apply(network, edit)
     match edit:
-        case UnitOn(path):
-            keys = [layer.key for layer in edited.units[path].layers() if layer.key]
-            if any(f"{key}.weight" not in state for key in keys):
-                raise EditError(f"{path} has no weights in this file: start from the file before")
+        case UnitOff() | UnitOn():
+            return _switched(network, edited, state, edit.unit)
         case Head() if edited.head != network.head:
             return _carry_head(network, edited, state)
         case Classes() if edited.classes != network.classes:
             return _fresh_head(edited, state, edit.seed)
-    return Carried(edited, state)
+        case Rank():
+            return _decomposed(network, edited, state, edit)
+        case Width() | Mid() | Groups() | Kernel() | Widen():
+            return _reshaped(network, edited, state, edit, measured, is_arranged=is_arranged)
+    return Carried(network=edited, state=state)
 
 
-def masked_error(network: Network, state: State, carried: Carried, edit: Edit) -> float | None:
+def masked_error(carried: Carried, dtype: torch.dtype = torch.float32) -> float | None:
     """Largest |d logit| between the edited network and the masked original, on random images.
 
-    Relative to the largest logit where that is above 1. None where the edit has no original of
-    the same shape: another input size, new classes.
+    Relative to the largest logit where that is above 1. None where the edit has no original:
+    another input size, new classes.
     """
-    if not isinstance(edit, UnitOff | UnitOn | Head):
+    if carried.original is None:
         return None
-    original, masked = network, dict(state)
-    for unit in network.units.values():
-        if not unit.is_on and f"{unit.branch[0].key}.weight" not in state:
-            continue
-        original = replace_unit(original, msgspec.structs.replace(unit, is_on=True))
-        if not carried.network.units[unit.path].is_on:
-            masked |= _zeroed(unit, masked)
-    if carried.lost and isinstance(edit, Head):
-        masked[f"{network.head.key}.bias"] = torch.zeros(network.classes)
+    network = carried.network
+    size = min(network.input_size, CHECK_SIZE)
     generator = torch.Generator().manual_seed(0)
-    shape = (CHECK_IMAGES, network.input_channels, network.input_size, network.input_size)
-    images = torch.randn(shape, generator=generator)
+    shape = (CHECK_IMAGES, network.input_channels, size, size)
+    images = torch.randn(shape, generator=generator).to(dtype)
     with torch.inference_mode():
-        before = build(original, masked)(images)
-        after = build(carried.network, carried.state)(images)
+        before = run(carried.original, _cast(carried.masked, dtype), images)
+        after = run(network, _cast(carried.state, dtype), images)
     return float((before - after).abs().max() / before.abs().max().clamp(min=1.0))
 
 
-def checked_error(network: Network, state: State, carried: Carried, edit: Edit) -> float | None:
+def checked_error(carried: Carried, edit: Edit) -> float | None:
     """The masked error, where the edit has a masked original.
 
     Raises:
         EditError: the error is above the tolerance; the edit must not be used.
     """
-    error = masked_error(network, state, carried, edit)
-    if error is not None and error > TOLERANCE:
+    error = masked_error(carried)
+    if error is None or error <= TOLERANCE:
+        return error
+    fine = masked_error(carried, torch.float64)
+    if fine is None or not fine <= FINE_TOLERANCE:
         raise EditError(
-            f"{edits.text(edit)} refused: it differs from the masked original by {error:.1e}"
+            f"{edits.text(edit)} refused: it differs from the masked original by {fine:.1e}"
         )
     return error
+
+
+def _switched(network: Network, edited: Network, state: State, path: str) -> Carried:
+    """The original has every unit whose weights are there, and those that are off lead nowhere."""
+    keys = [layer.key for layer in edited.units[path].layers() if layer.key]
+    if edited.units[path].is_on and any(f"{key}.weight" not in state for key in keys):
+        raise EditError(f"{path} has no weights in this file: start from the file before")
+    original, masked = network, dict(state)
+    for unit in network.units.values():
+        if not unit.is_on and f"{unit.branch[0].key}.weight" not in state:
+            continue
+        original = replace_unit(original, msgspec.structs.replace(unit, is_on=True))
+        if not edited.units[unit.path].is_on:
+            masked |= _zeroed(unit, masked)
+    return Carried(network=edited, state=state, original=original, masked=masked)
 
 
 def _zeroed(unit: Unit, state: State) -> State:
@@ -99,17 +166,70 @@ def _zeroed(unit: Unit, state: State) -> State:
     return {name: torch.zeros_like(state[name]) for name in names if name in state}
 
 
+def _reshaped(
+    network: Network,
+    edited: Network,
+    state: State,
+    edit: Reshape,
+    measured: Scores | None,
+    *,
+    is_arranged: bool,
+) -> Carried:
+    if isinstance(edit, Cut) and edit.criterion in DATA_CRITERIA and measured is None:
+        raise EditError(f"{edit.criterion} needs images: measure the channels first")
+    done = reshape(network, edited, state, edit, measured, is_arranged=is_arranged)
+    changed = tuple(
+        layer.path
+        for _, layer in edited.layers(include_off=True)
+        if f"{layer.key}.weight" in state
+        and not torch.equal(done.state[f"{layer.key}.weight"], state[f"{layer.key}.weight"])
+    )
+    return Carried(
+        network=edited,
+        state=done.state,
+        original=network,
+        masked=done.masked,
+        changed=changed,
+        kept=done.kept,
+        orders=done.orders,
+        is_whole=done.is_whole,
+    )
+
+
+def _decomposed(network: Network, edited: Network, state: State, edit: Rank) -> Carried:
+    layer = decomposing.decomposable(network, edit.layer)
+    factors = decompose.factored(network, state, layer, edit.ranks)
+    carried = {k: v for k, v in state.items() if not k.startswith(f"{layer.key}.")}
+    return Carried(
+        network=edited,
+        state=carried | factors.parts,
+        original=network,
+        masked=state | {f"{layer.key}.weight": factors.rebuilt},
+        changed=tuple(f"{layer.path}_{name}" for name in decomposing.factor_names(layer)),
+        kept={layer.path: factors.kept},
+        is_whole=factors.kept >= 1 - EXACT,
+    )
+
+
 def _carry_head(before: Network, after: Network, state: State) -> Carried:
     key = before.head.key
-    carried = dict(state)
+    carried, masked = dict(state), dict(state)
     carried[f"{key}.weight"] = state[f"{key}.weight"].reshape(after.weight_shape(after.head))
     bias = carried.pop(f"{key}.bias", None)
     if after.head.has_bias:
         carried[f"{key}.bias"] = torch.zeros(after.classes) if bias is None else bias
         bias = None
     is_lossy = bias is not None and bool(bias.any())
-    lost = (f"the classifier's {after.classes} biases",) if is_lossy else ()
-    return Carried(after, carried, (after.head.path,), lost)
+    if is_lossy:
+        masked[f"{key}.bias"] = torch.zeros(before.classes)
+    return Carried(
+        network=after,
+        state=carried,
+        original=before,
+        masked=masked,
+        changed=(after.head.path,),
+        lost=(f"the classifier's {after.classes} biases",) if is_lossy else (),
+    )
 
 
 def _fresh_head(after: Network, state: State, seed: int) -> Carried:
@@ -122,4 +242,15 @@ def _fresh_head(after: Network, state: State, seed: int) -> Carried:
     carried[f"{key}.weight"] = (torch.rand(shape, generator=generator) * 2 - 1) * bound
     if after.head.has_bias:
         carried[f"{key}.bias"] = (torch.rand(shape[:1], generator=generator) * 2 - 1) * bound
-    return Carried(after, carried, (after.head.path,), ("the classifier: it starts anew",))
+    return Carried(
+        network=after,
+        state=carried,
+        changed=(after.head.path,),
+        lost=("the classifier: it starts anew",),
+    )
+
+
+def _cast(state: State, dtype: torch.dtype) -> State:
+    if dtype == torch.float32:
+        return state
+    return {k: v.to(dtype) if v.is_floating_point() else v for k, v in state.items()}

@@ -1,0 +1,368 @@
+"""Widths, groups and kernels of a Network: what is legal, and the network after it.
+
+Targets are paths of the tree: a stage, a unit, or a unit's `compress` (the 1x1 convs before its
+depthwise conv) and `expand` (those after it).
+"""
+
+import difflib
+from collections.abc import Iterable, Iterator
+
+import msgspec
+
+from sessions import network as net
+from sessions.network import Axis, Layer, Network, Stage, Unit
+
+PARTS = ("compress", "expand")
+LARGEST_KERNEL = 11
+WIDEST = 4
+"""A widened axis has at most so many times its channels."""
+FIXED = ("image", "classes")
+"""Axes whose width the data decides."""
+
+
+class EditError(ValueError):
+    """An edit that is not possible: the message gives the reason and the nearest legal value."""
+
+
+def with_width(network: Network, target: str, value: int) -> Network:
+    """The network with a stage of that many channels.
+
+    Raises:
+        EditError: see `options`.
+    """
+    axis = own_axis(network, target)
+    _check_legal(network, "width", target, value)
+    return _with_axis(network, axis, value - _others(network, target))
+
+
+def with_mid(network: Network, target: str, value: int) -> Network:
+    """The network with bottlenecks of that many channels."""
+    _check_legal(network, "mid", target, value)
+    for axis in mid_axes(network, target):
+        network = _with_axis(network, axis, value)
+    return network
+
+
+def with_groups(network: Network, target: str, value: int) -> Network:
+    """The network with that many groups in its 1x1 convs.
+
+    Where a whole unit changes, its shuffle follows.
+    """
+    _check_legal(network, "groups", target, value)
+    changed = {layer.path for layer in grouped_layers(network, target)}
+    is_whole = target.rpartition(".")[2] not in PARTS
+    for unit in units(network, target):
+        shuffles = {x.path for x in unit.branch if x.kind == "shuffle"} if is_whole else set()
+        touched = changed | shuffles
+
+        def change(layer: Layer, touched: set[str] = touched) -> Layer:
+            return msgspec.structs.replace(layer, groups=value) if layer.path in touched else layer
+
+        network = net.replace_unit(
+            network, msgspec.structs.replace(unit, branch=tuple(map(change, unit.branch)))
+        )
+    return network
+
+
+def with_kernel(network: Network, target: str, value: int) -> Network:
+    """The network with depthwise convs of that kernel; the feature maps keep their sizes."""
+    _check_legal(network, "kernel", target, value)
+    found = [x for unit in units(network, target) for x in unit.branch if x.kind == "depthwise"]
+    paths = {layer.path for layer in found}
+    network = _with_layers(network, target, paths, kernel=value, padding=value // 2)
+    return net.sized(network, network.input_size)
+
+
+def widened(network: Network, target: str, value: int) -> Network:
+    """The network with more channels in a stage, or in a unit's bottleneck."""
+    _check_legal(network, "widen", target, value)
+    if _is_stage(network, target):
+        return _with_axis(network, own_axis(network, target), value - _others(network, target))
+    (axis,) = mid_axes(network, target)
+    return _with_axis(network, axis, value)
+
+
+def options(network: Network, name: str, target: str) -> tuple[int, ...]:
+    """The legal values of an edit in ascending order, the present one among them.
+
+    Args:
+        name: width, mid, groups, kernel or widen.
+        target: what it would be made on.
+
+    Raises:
+        EditError: the target does not exist, or has no such value.
+    """
+    match name:
+        case "width":
+            axis, rest = own_axis(network, target), _others(network, target)
+            room = network.axes[axis].width
+            return tuple(rest + w for w in _legal_widths(network, axis, range(1, room + 1)))
+        case "mid":
+            axes = mid_axes(network, target)
+            room = min(network.width(axis) for axis in axes)
+            legal = [set(_legal_widths(network, axis, range(1, room + 1))) for axis in axes]
+            return tuple(sorted(set.intersection(*legal)))
+        case "widen":
+            is_stage = _is_stage(network, target)
+            axes = (own_axis(network, target),) if is_stage else mid_axes(network, target)
+            if len(axes) != 1:
+                raise EditError(f"widen:{target} is not possible: name a stage or one unit")
+            rest = _others(network, target) if is_stage else 0
+            now = network.axes[axes[0]].width
+            wider = _legal_widths(network, axes[0], range(now, WIDEST * now + 1))
+            return tuple(rest + w for w in wider)
+        case "groups":
+            return _legal_groups(network, target)
+        case "kernel":
+            sizes = [
+                layer.in_size
+                for unit in units(network, target)
+                for layer in unit.branch
+                if layer.kind == "depthwise"
+            ]
+            if not sizes:
+                raise EditError(f"kernel:{target} is not possible: it has no depthwise conv")
+            most = min(LARGEST_KERNEL, 2 * min(sizes) + 1)
+            return tuple(range(1, most + 1, 2))
+    raise EditError(f"{name} has no values to choose from")
+
+
+def value(network: Network, name: str, target: str) -> int:
+    """The present value of what an edit would change; that of the first unit of several.
+
+    Raises:
+        EditError: the target does not exist, or has no such value.
+    """
+    match name:
+        case "groups":
+            return max(network.groups(layer) for layer in grouped_layers(network, target))
+        case "kernel":
+            found = [x for unit in units(network, target) for x in unit.branch]
+            return next(layer.kernel for layer in found if layer.kind == "depthwise")
+        case "mid":
+            return network.width(mid_axes(network, target)[0])
+    if _is_stage(network, target):
+        return network.width(_stage(network, target).units[0].out_axis)
+    return network.width(mid_axes(network, target)[0])
+
+
+def own_axis(network: Network, target: str) -> str:
+    """The axis of the channels that a stage adds.
+
+    Raises:
+        EditError: no such stage, or its width is decided by the data.
+    """
+    if not _is_stage(network, target):
+        stages = [s.path for s in network.stages if _owned(s) not in FIXED]
+        if target in network.units:
+            raise EditError(
+                f"width:{target} is not possible: all units of a stage share its channels; "
+                f"use width:{target.rpartition('.')[0]}, or mid:{target} for its bottleneck"
+            )
+        raise EditError(f"no stage {target!r}: {nearest('width', target, stages)}")
+    axis = _owned(_stage(network, target))
+    if axis in FIXED:
+        raise EditError(f"the width of {target} is the number of classes: use classes:N")
+    return axis
+
+
+def mid_axes(network: Network, target: str) -> tuple[str, ...]:
+    """The bottleneck axes of a unit, or of all units of a stage.
+
+    Raises:
+        EditError: no such unit, or it has no bottleneck.
+    """
+    found: dict[str, None] = {}
+    for unit in units(network, target):
+        outside = {unit.branch[0].in_axis, unit.branch[-1].out_axis}
+        inside = [x.in_axis for x in unit.branch if x.kind in ("batch_norm", "depthwise")]
+        found |= dict.fromkeys(axis for axis in inside if axis not in outside)
+    if not found:
+        raise EditError(f"{target} has no bottleneck")
+    return tuple(found)
+
+
+def grouped_layers(network: Network, target: str) -> tuple[Layer, ...]:
+    """The 1x1 convs that a group count is for.
+
+    Convs that are dense in a unit of grouped ones stay dense unless they are named: so does
+    ShuffleNet's first 1x1 conv, whose few input channels are not grouped.
+
+    Raises:
+        EditError: no such target, or it has none.
+    """
+    part = target.rpartition(".")[2]
+    found: list[Layer] = []
+    for unit in units(network, target):
+        kinds = [layer.kind for layer in unit.branch]
+        middle = kinds.index("depthwise") if "depthwise" in kinds else len(kinds)
+        convs = {
+            "compress": [x for x in unit.branch[:middle] if _is_pointwise(x)],
+            "expand": [x for x in unit.branch[middle:] if _is_pointwise(x)],
+        }
+        both = convs["compress"] + convs["expand"]
+        if part in PARTS:
+            found += convs[part]
+        elif any(layer.groups > 1 for layer in both):
+            found += [layer for layer in both if layer.groups > 1]
+        else:
+            found += both
+    if not found:
+        raise EditError(f"{target} has no 1x1 conv to group")
+    return tuple(found)
+
+
+def units(network: Network, target: str) -> tuple[Unit, ...]:
+    """The units that a target names, off ones included.
+
+    Raises:
+        EditError: it names none; the message has the nearest that does.
+    """
+    path, _, part = target.rpartition(".")
+    name = path if part in PARTS else target
+    if name in network.units and not any(s.is_plain and s.path == name for s in network.stages):
+        return (network.units[name],)
+    stages = [stage for stage in network.stages if not stage.is_plain]
+    for stage in stages:
+        if stage.path == name:
+            return stage.units
+    known = [s.path for s in stages] + [u.path for s in stages for u in s.units]
+    raise EditError(f"no stage or unit {name!r}: {nearest('', name, known)}")
+
+
+def undivided(network: Network) -> str:
+    """The first layer whose groups do not divide its channels, in words; empty where all do."""
+    for _, layer in network.layers(include_off=True):
+        groups = network.groups(layer)
+        for axis in (layer.in_axis, layer.out_axis):
+            if network.width(axis) % groups:
+                return f"{layer.path} has {groups} groups, which do not divide {axis}"
+    return ""
+
+
+def _check_legal(network: Network, name: str, target: str, wanted: int) -> None:
+    legal = options(network, name, target)
+    if wanted in legal:
+        return
+    now = value(network, name, target)
+    if name in ("width", "mid") and wanted > now:
+        raise EditError(
+            f"{name}:{target}={wanted} is more than the {now} channels there are: "
+            f"widen:{target}={wanted} adds channels"
+        )
+    if name == "widen" and wanted < now:
+        cut = "width" if _is_stage(network, target) else "mid"
+        raise EditError(f"widen:{target}={wanted} has fewer channels: use {cut}:{target}={wanted}")
+    below = [v for v in legal if v < wanted][-1:]
+    above = [v for v in legal if v > wanted][:1]
+    near = " and ".join(f"{name}:{target}={v}" for v in below + above)
+    verb = "are" if below and above else "is"
+    raise EditError(
+        f"{name}:{target}={wanted} is not possible: {_reason(network, name, target, wanted)}; "
+        f"nearest {verb} {near}"
+    )
+
+
+def _reason(network: Network, name: str, target: str, wanted: int) -> str:
+    if wanted < 1:
+        return "it has to be at least 1"
+    if name == "kernel":
+        return "a kernel is odd, and no larger than the feature map asks for"
+    if name == "groups":
+        widths = {
+            network.width(axis)
+            for layer in grouped_layers(network, target)
+            for axis in (layer.in_axis, layer.out_axis)
+        }
+        return f"groups have to divide {', '.join(map(str, sorted(widths)))} channels"
+    if _is_stage(network, target) and name != "mid":
+        rest = _others(network, target)
+        if wanted <= rest:
+            return f"{rest} of its channels come from the stage before"
+        axes: tuple[str, ...] = (own_axis(network, target),)
+        taken = rest
+    else:
+        axes, taken = mid_axes(network, target), 0
+    if wanted - taken > WIDEST * network.axes[axes[0]].width:
+        return f"at most {WIDEST} times the channels can be added at once"
+    tried = network
+    for axis in axes:
+        tried = _with_axis(tried, axis, wanted - taken)
+    return undivided(tried)
+
+
+def _legal_widths(network: Network, axis: str, widths: Iterable[int]) -> Iterator[int]:
+    """Those of the widths that all groups divide."""
+    conditions = set()
+    for _, layer in network.layers(include_off=True):
+        if layer.kind == "depthwise":
+            continue
+        for side in (layer.in_axis, layer.out_axis):
+            times = _count(network, side, axis)
+            if times and layer.groups > 1:
+                fixed = network.width(side) - times * network.axes[axis].width
+                conditions.add((fixed, times, layer.groups))
+    return (w for w in widths if all((f + n * w) % g == 0 for f, n, g in conditions))
+
+
+def _legal_groups(network: Network, target: str) -> tuple[int, ...]:
+    layers = _regrouped(network, target)
+    widths = {network.width(axis) for layer in layers for axis in (layer.in_axis, layer.out_axis)}
+    return tuple(g for g in range(1, min(widths) + 1) if not any(w % g for w in widths))
+
+
+def _count(network: Network, axis: str, part: str) -> int:
+    """How often a basic axis occurs in an axis."""
+    if axis == part:
+        return 1
+    return sum(_count(network, inner, part) for inner in network.axes[axis].parts)
+
+
+def _regrouped(network: Network, target: str) -> list[Layer]:
+    """The layers that change with a group count: the shuffles, too, of whole units."""
+    layers = list(grouped_layers(network, target))
+    if target.rpartition(".")[2] not in PARTS:
+        layers += [x for u in units(network, target) for x in u.branch if x.kind == "shuffle"]
+    return layers
+
+
+def _with_layers(network: Network, target: str, paths: set[str], **changes: int) -> Network:
+    for unit in units(network, target):
+        branch = tuple(
+            msgspec.structs.replace(layer, **changes) if layer.path in paths else layer
+            for layer in unit.branch
+        )
+        network = net.replace_unit(network, msgspec.structs.replace(unit, branch=branch))
+    return network
+
+
+def _with_axis(network: Network, axis: str, width: int) -> Network:
+    return msgspec.structs.replace(network, axes=network.axes | {axis: Axis(width)})
+
+
+def _is_stage(network: Network, target: str) -> bool:
+    return any(stage.path == target for stage in network.stages)
+
+
+def _stage(network: Network, target: str) -> Stage:
+    return next(stage for stage in network.stages if stage.path == target)
+
+
+def _owned(stage: Stage) -> str:
+    return stage.units[0].branch[-1].out_axis
+
+
+def _others(network: Network, target: str) -> int:
+    """Channels of a stage that it has from the stage before."""
+    stage = _stage(network, target)
+    return network.width(stage.units[0].out_axis) - network.axes[_owned(stage)].width
+
+
+def _is_pointwise(layer: Layer) -> bool:
+    return layer.kind == "conv" and layer.kernel == 1
+
+
+def nearest(name: str, wanted: str, known: list[str]) -> str:
+    """The known name most like a wanted one, in words; with the name of an edit before it."""
+    near = difflib.get_close_matches(wanted, known, 1, 0.0)
+    return f"the nearest is {name}{':' if name else ''}{near[0]}" if near else "there is none"
