@@ -43,6 +43,15 @@ class ApplyEdit(Command, frozen=True, tag="apply-edit", kw_only=True):
     is_preparation: bool = False
 
 
+class DescribeRanks(Command, frozen=True, tag="describe-ranks", kw_only=True):
+    """Tell what every rank of a layer would keep."""
+
+    folder: str
+    variant: int
+    lineage: Lineage
+    layer: str
+
+
 class SaveModel(Command, frozen=True, tag="save-model", kw_only=True):
     """Write a variant to a file."""
 
@@ -86,4 +95,6 @@ class EvaluateNow(Command, frozen=True, tag="evaluate-now", kw_only=True):
     """Evaluate the running job's weights after this batch."""
 
 
-AnyCommand = OpenModel | ApplyEdit | SaveModel | OpenData | RunJob | StopJob | EvaluateNow
+AnyCommand = (
+    OpenModel | ApplyEdit | DescribeRanks | SaveModel | OpenData | RunJob | StopJob | EvaluateNow
+)

@@ -150,6 +150,10 @@ class Edited(Event, frozen=True, tag="edited", kw_only=True):
     """Largest difference of a logit to the masked parent on random inputs, where compared."""
     lost: tuple[str, ...] = ()
     """What could not be kept, in words."""
+    kept: float = 1.0
+    """Importance kept by the convs that the edit reaches, their mean, 0..1."""
+    kept_layers: dict[str, float] = {}
+    """The same for each of them by path."""
     stats: dict[str, LayerStats] = {}
     """Of the layers whose weights changed."""
     is_preparation: bool = False
@@ -170,6 +174,26 @@ class VariantSelected(Event, frozen=True, tag="variant-selected", kw_only=True):
     """Undo, redo or a jump made another variant the current one."""
 
     variant: int
+
+
+class VariantNamed(Event, frozen=True, tag="variant-named", kw_only=True):
+    """The user gave a variant a name; an empty one takes it away."""
+
+    variant: int
+    name: str
+
+
+class RanksDescribed(Event, frozen=True, tag="ranks-described", kw_only=True):
+    """What every rank of a layer would keep: for the choice of one, not for the record."""
+
+    is_durable = False
+    is_logged = False
+    variant: int
+    layer: str
+    kept: tuple[float, ...]
+    """Share of the squared weights by rank, from rank 1 to the full one, 0..1."""
+    auto: tuple[int, ...]
+    """The ranks that variational Bayes takes to be above the noise."""
 
 
 class JobQueued(Event, frozen=True, tag="job-queued", kw_only=True):
@@ -309,6 +333,8 @@ AnyEvent = (
     | Edited
     | EditRejected
     | VariantSelected
+    | VariantNamed
+    | RanksDescribed
     | JobQueued
     | JobStarted
     | JobProgressed

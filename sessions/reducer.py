@@ -130,6 +130,8 @@ def _(event: events.Edited, state: SessionState) -> SessionState:
         is_preparation=event.is_preparation,
         exact=event.exact,
         lost=event.lost,
+        kept=event.kept,
+        kept_layers=event.kept_layers,
     )
     return _with_variant(state, confirmed)
 
@@ -142,6 +144,19 @@ def _(event: events.EditRejected, state: SessionState) -> SessionState:
 @_reduce.register
 def _(event: events.VariantSelected, state: SessionState) -> SessionState:
     return _select(state, event.variant) if event.variant in state.variants else state
+
+
+@_reduce.register
+def _(event: events.VariantNamed, state: SessionState) -> SessionState:
+    variant = state.variants.get(event.variant)
+    if variant is None:
+        return state
+    return _with_variant(state, msgspec.structs.replace(variant, name=event.name))
+
+
+@_reduce.register
+def _(event: events.RanksDescribed, state: SessionState) -> SessionState:
+    return _with(state, ranks=event)
 
 
 @_reduce.register

@@ -3,7 +3,7 @@
 import msgspec
 
 from sessions import edits
-from sessions.events import DataOpened, Evaluation, JobKind, LayerStats
+from sessions.events import DataOpened, Evaluation, JobKind, LayerStats, RanksDescribed
 from sessions.network import Network
 from sessions.recipe import Recipe
 from sessions.score import CONTEST, Rule
@@ -30,6 +30,11 @@ class Variant(msgspec.Struct, frozen=True, kw_only=True):
     is_preparation: bool = False
     exact: bool = True
     lost: tuple[str, ...] = ()
+    kept: float = 1.0
+    """Importance that its edit kept, 0..1."""
+    kept_layers: dict[str, float] = {}
+    name: str = ""
+    """Given by the user."""
 
 
 class CurvePoint(msgspec.Struct, frozen=True):
@@ -94,6 +99,8 @@ class SessionState(msgspec.Struct, frozen=True, kw_only=True):
     redo: dict[int, int] = {}
     """The child that redo goes to, by variant."""
     jobs: dict[int, Job] = {}
+    ranks: RanksDescribed | None = None
+    """What was last asked about a layer's ranks."""
     saved: dict[int, str] = {}
     """Last file a variant was saved to."""
 

@@ -8,6 +8,7 @@ import msgspec
 from sessions import macs
 from sessions.events import LayerStats
 from sessions.network import WEIGHTED, Layer, Network, Stage, Unit
+from sessions.reshaping import EditError, mid_axes
 from sessions.score import Rule
 from sessions.state import Variant
 from sessions.stats import unit_std
@@ -120,9 +121,10 @@ class _Builder:
             unit=unit.path if is_block else "",
             is_removable=unit.is_removable,
             is_downsampling=unit.is_downsampling and is_block,
-            is_changed=before is not None and before.is_on != unit.is_on,
+            is_changed=before is None
+            or self.shape(unit, self.network) != self.shape(before, self.opened),
             output=_output(self.network, last),
-            mid=self.network.width(convs[0].out_axis) if is_block and convs else None,
+            mid=_mid(self.network, unit) if is_block else None,
             groups=max(grouped) if grouped else (1 if is_block else None),
             macs=sum(self.counts[layer.path] for layer in unit.layers()),
             share=sum(row.share for row in layers),
@@ -131,6 +133,14 @@ class _Builder:
             worth=self.rule.break_even(saved) if unit.is_removable else None,
         )
         return [row, *layers]
+
+    def shape(self, unit: Unit, network: Network) -> object:
+        """What an edit can change of a unit."""
+        layers = [
+            (layer.path, network.weight_shape(layer), network.groups(layer))
+            for layer in unit.layers()
+        ]
+        return unit.is_on, layers
 
     def layer(self, layer: Layer, unit: Unit) -> Row:
         count = self.counts[layer.path]
@@ -150,6 +160,13 @@ class _Builder:
             params=self.network.parameters(layer),
             std=None if found is None else found.std,
         )
+
+
+def _mid(network: Network, unit: Unit) -> int | None:
+    try:
+        return network.width(mid_axes(network, unit.path)[0])
+    except EditError:
+        return None
 
 
 def _output(network: Network, layer: Layer) -> str:

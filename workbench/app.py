@@ -10,6 +10,8 @@ from textual.app import App
 from textual.binding import Binding, BindingType
 from textual.notifications import SeverityLevel
 
+from sessions import history, offers
+from sessions.edits import Edit, text
 from sessions.events import (
     AnyEvent,
     CommandFailed,
@@ -22,6 +24,7 @@ from sessions.events import (
     ModelOpened,
     ModelSaved,
     ProcessExited,
+    RanksDescribed,
     Unknown,
 )
 from sessions.recipe import Recipe
@@ -34,15 +37,16 @@ from workbench.screens.dialogs import (
     HelpScreen,
     RecipeScreen,
     SaveScreen,
-    VariantsScreen,
     help_rows,
 )
 from workbench.screens.main import MainScreen
+from workbench.screens.reshape import ReshapeScreen
+from workbench.screens.variants import VariantsScreen
 
 EDITING = frozenset(
     {
-        "toggle_unit", "undo", "redo", "recover", "fine_tune", "fine_tune_with", "evaluate", "stop",
-        "resume", "save",
+        "toggle_unit", "reshape", "undo", "redo", "recover", "fine_tune", "fine_tune_with",
+        "evaluate", "stop", "resume", "carry_over", "save",
     }
 )  # fmt: skip
 PALETTE = Binding("ctrl+p", "command_palette", "Palette", tooltip="Every command, by name")
@@ -58,6 +62,7 @@ class WorkbenchApp(App[str]):
     """
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("space", "toggle_unit", "On/off", tooltip="Switch the selected unit"),
+        Binding("w", "reshape", "Reshape", tooltip="Width, bottleneck, groups, kernel or rank"),
         Binding("r", "recover", "Recover", tooltip="Re-estimate batch norm on the cut network"),
         Binding("f", "fine_tune", "Fine-tune", tooltip="Fine-tune with the session's recipe"),
         Binding(
@@ -69,6 +74,10 @@ class WorkbenchApp(App[str]):
         Binding("c", "resume", "Continue", tooltip="Go on with a job that was cut off"),
         Binding("u", "undo", "Undo", tooltip="Back to the variant before, with its weights"),
         Binding("ctrl+r", "redo", "Redo", show=False, tooltip="Forward again"),
+        Binding(
+            "o", "carry_over", "Carry over",
+            tooltip="Give a finished job's weights to the edits made since it began",
+        ),
         Binding("t", "variants", "Variants", show=False, tooltip="All variants, to jump to"),
         Binding("s", "save", "Save", tooltip="Save the current variant to a file"),
         Binding("space", "play", "Play/pause", tooltip="Play or pause the replay"),
@@ -93,8 +102,8 @@ class WorkbenchApp(App[str]):
         self.player = source if isinstance(source, Player) else None
         self.main = MainScreen()
         self._stop_asked = False
-        self._offers = (False, False)
-        """Whether there is a job to stop, and one to go on with: what the footer depends on."""
+        self._offered = (False, False, False)
+        """Whether there is a job to stop, to go on with, to carry over: what the footer shows."""
         self._play_task: asyncio.Task[None] | None = None
 
     async def on_mount(self) -> None:
@@ -125,11 +134,13 @@ class WorkbenchApp(App[str]):
             self.exit(live.problem, return_code=1)
             return
         self._show()
+        if isinstance(event, RanksDescribed) and isinstance(self.screen, ReshapeScreen):
+            self.screen.take_ranks(event)
         if isinstance(event, ModelOpened):
             self.call_after_refresh(settle_memory)
         if (toast := describe(event, live.state)) is not None:
-            text, severity = toast
-            self.notify(text, severity=severity, timeout=8, markup=False)
+            words, severity = toast
+            self.notify(words, severity=severity, timeout=8, markup=False)
         if isinstance(event, JobFinished | JobFailed | ProcessExited):
             self._stop_asked = False
 
@@ -137,9 +148,13 @@ class WorkbenchApp(App[str]):
         if self.live is not None:
             state = self.live.state
             self.main.show(state, self.live.log_error)
-            offers = (bool(state.running or state.queued), state.resumable is not None)
-            if offers != self._offers:  # the footer is slow to draw
-                self._offers = offers
+            offered = (
+                bool(state.running or state.queued),
+                state.resumable is not None,
+                history.carriable(state) is not None,
+            )
+            if offered != self._offered:  # the footer is slow to draw
+                self._offered = offered
                 self.refresh_bindings()
         elif self.player is not None:
             self.main.show(self.player.state, is_live=False)
@@ -152,6 +167,8 @@ class WorkbenchApp(App[str]):
         if self.live is not None:
             state = self.live.state
             if action in REPLAYING or (action == "resume" and state.resumable is None):
+                return False
+            if action == "carry_over" and history.carriable(state) is None:
                 return False
             if action == "stop" and state.running is None and not state.queued:
                 return False
@@ -169,6 +186,30 @@ class WorkbenchApp(App[str]):
     def action_toggle_unit(self) -> None:
         """Switch the unit of the selected row."""
         self.main.query_one(NetworkTree).action_toggle_unit()
+
+    def action_reshape(self) -> None:
+        """Offer what can be changed at the selected row."""
+        state = self.live.state if self.live is not None else None
+        path = self.main.query_one(NetworkTree).cursor
+        if state is None or state.variant is None:
+            return
+        if not offers.offers(state.variant.network, path):
+            self.notify(f"nothing to reshape at {path}: choose a stage, a unit or a 1x1 conv")
+            return
+
+        def make(edit: Edit | None) -> None:
+            if edit is not None:
+                self._ask(lambda live: live.request_edit(edit))
+
+        self.push_screen(ReshapeScreen(state, path), make)
+
+    def on_reshape_screen_ranks_asked(self, message: ReshapeScreen.RanksAsked) -> None:
+        """The engine knows what the ranks keep."""
+        self._ask(lambda live: live.describe_ranks(message.layer))
+
+    def action_carry_over(self) -> None:
+        """Put a finished job's weights under the edits made since."""
+        self._ask(lambda live: live.carry_over())
 
     def action_undo(self) -> None:
         """Back to the variant before."""
@@ -235,7 +276,11 @@ class WorkbenchApp(App[str]):
             if variant is not None and self.live is not None:
                 self._ask(lambda live: live.select(variant))
 
-        self.push_screen(VariantsScreen(source.state), jump)
+        self.push_screen(VariantsScreen(source.state, is_live=self.live is not None), jump)
+
+    def on_variants_screen_named(self, message: VariantsScreen.Named) -> None:
+        """Record the name."""
+        self._ask(lambda live: live.name_variant(message.variant, message.name))
 
     def action_help(self) -> None:
         """Keys and words."""
@@ -313,6 +358,9 @@ def describe(event: AnyEvent | Unknown, state: SessionState) -> tuple[str, Sever
             return f"data: {reason}", "error"
         case Edited(lost=lost) if lost:
             return f"lost: {', '.join(lost)}", "warning"
+        case Edited(edit=edit, kept=kept, kept_layers=layers) if layers:
+            what = "nothing lost" if event.exact else f"{kept:.1%} of the importance kept"
+            return f"{text(edit)}: {what}", "information"
         case EditRejected(reason=reason):
             return reason, "error"
         case JobFailed(reason=reason):
@@ -321,7 +369,8 @@ def describe(event: AnyEvent | Unknown, state: SessionState) -> tuple[str, Sever
             result = state.jobs[number].result
             if result != state.current:
                 return (
-                    f"the result is v{result}, beside what you edit: t jumps to it",
+                    f"the result is v{result}, beside what you edit: t jumps to it, "
+                    "o carries its weights over your edits",
                     "information",
                 )
         case CommandFailed(reason=reason):

@@ -6,9 +6,16 @@ It keeps nothing that a lineage does not name, so that a restarted engine goes o
 import time
 from pathlib import Path
 
-from sessions.commands import AnyCommand, ApplyEdit, OpenModel, SaveModel
+from sessions.commands import AnyCommand, ApplyEdit, DescribeRanks, OpenModel, SaveModel
 from sessions.edits import EditError
-from sessions.events import CommandFailed, Edited, EditRejected, ModelOpened, ModelSaved
+from sessions.events import (
+    CommandFailed,
+    Edited,
+    EditRejected,
+    ModelOpened,
+    ModelSaved,
+    RanksDescribed,
+)
 from workbench.child import ENGINE_NICE, Channel, lower_priority
 from workbench.errors import UserError
 
@@ -33,6 +40,8 @@ class Engine:
                     self.open_model(command)
                 case ApplyEdit():
                     self.apply_edit(command)
+                case DescribeRanks():
+                    self.describe_ranks(command)
                 case SaveModel():
                     self.save_model(command)
         except (UserError, EditError) as error:
@@ -81,7 +90,6 @@ class Engine:
                 )
             )
             return
-        described = stats.layer_stats(carried.network, carried.state)
         self.channel.send(
             Edited(
                 variant=command.variant,
@@ -92,9 +100,29 @@ class Engine:
                 exact=carried.exact,
                 max_error=error,
                 lost=carried.lost,
-                stats={path: described[path] for path in carried.changed},
+                kept=carried.kept_share,
+                kept_layers=carried.kept,
+                stats=stats.layer_stats(carried.network, carried.state, carried.changed),
                 is_preparation=command.is_preparation,
                 seconds=time.perf_counter() - started,
+            )
+        )
+
+    def describe_ranks(self, command: DescribeRanks) -> None:
+        """Tell what every rank of a layer would keep."""
+        from sessions import decomposing
+        from sessions.edits import Rank
+        from workbench.surgery import decompose
+
+        network, state = self.derive(Path(command.folder), command.lineage)
+        layer = decomposing.decomposable(network, command.layer)
+        chosen = decompose.chosen(network, state, Rank(command.layer, rule=decompose.AUTO))
+        self.channel.send(
+            RanksDescribed(
+                variant=command.variant,
+                layer=command.layer,
+                kept=tuple(decompose.kept_by_rank(network, state, layer)),
+                auto=chosen.ranks,
             )
         )
 

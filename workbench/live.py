@@ -13,6 +13,7 @@ from sessions import edits, history, log
 from sessions.commands import (
     AnyCommand,
     ApplyEdit,
+    DescribeRanks,
     EvaluateNow,
     OpenData,
     OpenModel,
@@ -39,6 +40,7 @@ from sessions.events import (
     RuleChosen,
     SessionResumed,
     Unknown,
+    VariantNamed,
     VariantSelected,
 )
 from sessions.recipe import Recipe
@@ -215,6 +217,49 @@ class LiveSession:
                 lineage=history.lineage(self.state, requested.parent),
                 edit=edit,
                 is_preparation=is_preparation,
+            ),
+        )
+
+    def carry_over(self) -> None:
+        """Give a finished job's weights to the edits made since it began.
+
+        Raises:
+            RequestError: there is no such result.
+        """
+        found = history.carriable(self.state)
+        if found is None:
+            raise RequestError("no result of a job waits to be carried over later edits")
+        result, steps = found
+        self.dispatch(VariantSelected(variant=result))
+        for edit in steps:
+            self.request_edit(edit)
+
+    def name_variant(self, variant: int, name: str) -> None:
+        """Give a variant a name; an empty one takes it away.
+
+        Raises:
+            RequestError: no such variant.
+        """
+        if variant not in self.state.variants:
+            raise RequestError(f"there is no variant {variant}")
+        self.dispatch(VariantNamed(variant=variant, name=name))
+
+    def describe_ranks(self, layer: str) -> None:
+        """Ask what every rank of a layer of the current variant would keep.
+
+        Raises:
+            RequestError: the model is still opening.
+        """
+        variant = self.state.variant
+        if variant is None:
+            raise RequestError("the model is still opening")
+        self._send(
+            self._engine,
+            DescribeRanks(
+                folder=str(self.folder),
+                variant=variant.number,
+                lineage=history.lineage(self.state, variant.number),
+                layer=layer,
             ),
         )
 

@@ -12,7 +12,8 @@ from sessions.commands import RunJob, SaveModel
 from sessions.events import CommandFailed, ModelSaved
 from widgets.score_panel import ScorePanel
 from workbench.app import WorkbenchApp
-from workbench.screens.dialogs import HelpScreen, RecipeScreen, SaveScreen, VariantsScreen
+from workbench.screens.dialogs import HelpScreen, RecipeScreen, SaveScreen
+from workbench.screens.variants import VariantsScreen
 from workbench.screens.main import MainScreen
 
 

@@ -15,7 +15,8 @@ from widgets.replay_bar import ReplayBar
 from widgets.score_panel import ScorePanel
 from workbench.app import WorkbenchApp
 from workbench.player import Player
-from workbench.screens.dialogs import HelpScreen, VariantsScreen
+from workbench.screens.dialogs import HelpScreen
+from workbench.screens.variants import VariantsScreen
 from workbench.screens.main import MainScreen
 
 

@@ -32,7 +32,7 @@ from sessions.score import CONTEST
 from sessions.state import SessionState
 from widgets.rows import tree_rows
 from workbench.screens import views
-from workbench.screens.dialogs import variant_lines
+from workbench.screens.variants import variant_lines
 
 
 def found(f1: float) -> Evaluation:

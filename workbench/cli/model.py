@@ -1,14 +1,16 @@
 """Commands on model files: inspect, edit, new."""
 
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
+import msgspec
 import typer
 from rich.text import Text
 
 from sessions import edits, macs
 from sessions.events import LayerStats
-from sessions.network import Network
+from sessions.network import WEIGHTED, Network
 from sessions.stats import unit_std
 from workbench.cli.output import Json, console, print_json, quiet_stdout, table
 from workbench.errors import UserError
@@ -20,6 +22,9 @@ if TYPE_CHECKING:
 ModelPath = Annotated[
     Path, typer.Argument(metavar="MODEL", help="A checkpoint: .pt, .pth or .safetensors.")
 ]
+WEIGHT_CRITERIA = tuple(name for name in edits.CRITERIA if name not in edits.DATA_CRITERIA)
+SUMMARY = ("edit", "macs", "exact", "kept", "lost", "max_error")
+"""What is told of an edit where no report is asked for."""
 InputSize = Annotated[
     int | None,
     typer.Option(help="Input edge in pixels; the file's or the family's own if left out."),
@@ -78,20 +83,33 @@ def edit(
         list[str],
         typer.Argument(
             metavar="EDIT...",
-            help="off:stage1.unit3 on:... head:conv head:linear classes:9 input:80",
+            help="off:stage1.unit3 on:... width:stage3=210 mid:stage2.unit4=24 groups:stage3=6 "
+            "kernel:stage1.unit2=5 widen:stage3=300 rank:stage2.unit1.expand_conv3=4 (or =auto, "
+            "=90%) head:conv head:linear classes:9 input:80",
         ),
     ],
-    seed: Annotated[int, typer.Option(min=0, help="For the weights of a new classifier.")] = 0,
+    criterion: Annotated[
+        str, typer.Option(help=f"Which channels stay: {', '.join(WEIGHT_CRITERIA)}.")
+    ] = edits.CRITERIA[0],
+    seed: Annotated[int, typer.Option(min=0, help="For new weights, and for random.")] = 0,
+    report: Annotated[
+        Path | None,
+        typer.Option(help="JSON file to write: channels kept, shapes and losses of every edit."),
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Edit a model file; what stays keeps its weights exactly."""
-    parsed = [_seeded(edits.parse(change), seed) for change in changes]
+    edits.check_criterion(criterion)
+    parsed = [_seeded(edits.parse(change, criterion), seed) for change in changes]
     with quiet_stdout():
         from workbench.surgery import files, stats
 
         opened = files.read_model(model)
-        network, state, reports = apply_edits(opened.network, opened.state, parsed)
+        network, state, steps = apply_edits(opened.network, opened.state, parsed)
         saved = files.save(out, network, state)
+        if report is not None:
+            content = msgspec.json.format(msgspec.json.encode(steps), indent=1)
+            files.write_atomically(report, content)
         confirmed = stats.ptflops_macs(saved.network)
     before, after = macs.count(opened.network), macs.count(network)
     if as_json:
@@ -108,8 +126,8 @@ def edit(
                 "ptflops_macs": confirmed,
                 "params_before": opened.network.total_parameters(),
                 "params_after": network.total_parameters(),
-                "exact": all(report["exact"] for report in reports),
-                "edits": reports,
+                "exact": all(step["exact"] for step in steps),
+                "edits": [{name: step[name] for name in SUMMARY} for step in steps],
                 "renamed": saved.renamed,
             }
         )
@@ -117,10 +135,12 @@ def edit(
     rows = table("edit", "MACs", "change", "kept")
     rows.add_row("opened", f"{before:,}", "", "")
     last = before
-    for report in reports:
-        kept = "exact" if report["exact"] else f"lost: {', '.join(report['lost'])}"
-        rows.add_row(report["edit"], f"{report['macs']:,}", f"{report['macs'] - last:+,}", kept)
-        last = report["macs"]
+    for step in steps:
+        kept = f"lost: {', '.join(step['lost'])}" if step["lost"] else f"{step['kept']:.1%}"
+        kept = "exact" if step["exact"] else kept
+        rows.add_row(step["edit"], f"{step['macs']:,}", f"{step['macs'] - last:+,}", kept)
+        last = step["macs"]
+    rows.columns[3].no_wrap, rows.columns[3].justify = False, "left"
     screen = console()
     screen.print(rows)
     screen.print(f"saved {out} ({saved.bytes:,} bytes); ptflops counts {confirmed:,} MACs")
@@ -137,22 +157,56 @@ def apply_edits(
         EditError: an edit is not legal, or its result differs from the masked original.
     """
     from workbench.surgery.carry import carry, checked_error
+    from workbench.surgery.decompose import chosen
 
-    reports: list[dict[str, Any]] = []
+    steps: list[dict[str, Any]] = []
     for change in parsed:
+        started = time.perf_counter()
+        if isinstance(change, edits.Rank):
+            change = chosen(network, state, change)
         carried: Carried = carry(network, state, change)
         error = checked_error(carried, change)
-        network, state = carried.network, carried.state
-        reports.append(
+        steps.append(
             {
                 "edit": edits.text(change),
-                "macs": macs.count(network),
+                "macs": macs.count(carried.network),
                 "exact": carried.exact,
+                "kept": carried.kept_share,
                 "lost": carried.lost,
                 "max_error": error,
+                "kept_layers": carried.kept,
+                "axes": _axes(network, carried),
+                "layers": _reshaped_layers(network, carried.network),
+                "seconds": time.perf_counter() - started,
             }
         )
-    return network, state, reports
+        network, state = carried.network, carried.state
+    return network, state, steps
+
+
+def _axes(before: Network, carried: "Carried") -> dict[str, list[int]]:
+    """For every axis of channels the ones it had before, in their new order; -1 for a new one."""
+    return {
+        name: carried.orders.get(name, list(range(axis.width)))
+        for name, axis in carried.network.axes.items()
+        if not axis.parts and name in before.axes
+    }
+
+
+def _reshaped_layers(before: Network, after: Network) -> dict[str, dict[str, Any]]:
+    """Shape and groups of every layer with weights, before and after."""
+
+    def described(network: Network) -> dict[str, dict[str, Any]]:
+        return {
+            layer.path: {"shape": network.weight_shape(layer), "groups": network.groups(layer)}
+            for _, layer in network.layers(include_off=True)
+            if layer.kind in WEIGHTED
+        }
+
+    old, new = described(before), described(after)
+    return {
+        path: {"before": old.get(path), "after": new.get(path)} for path in dict(old) | dict(new)
+    }
 
 
 def new(
@@ -188,7 +242,8 @@ def new(
 
 
 def _seeded(edit: edits.Edit, seed: int) -> edits.Edit:
-    return edits.Classes(edit.count, seed) if isinstance(edit, edits.Classes) else edit
+    has_seed = isinstance(edit, edits.Classes | edits.Cut | edits.Widen)
+    return msgspec.structs.replace(edit, seed=seed) if has_seed else edit
 
 
 def _stage_rows(

@@ -1,4 +1,4 @@
-"""Small dialogs over the main screen: help, save as, recipe, variants."""
+"""Small dialogs over the main screen: help, save as, recipe."""
 
 from collections.abc import Iterable
 from typing import ClassVar
@@ -9,12 +9,9 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical, VerticalScroll
 from textual.screen import ModalScreen
-from textual.widgets import Input, Label, OptionList, Static
-from textual.widgets.option_list import Option
+from textual.widgets import Input, Label, Static
 
 from sessions.recipe import Recipe, RecipeError, changed
-from sessions.state import SessionState
-from widgets import numbers
 
 DIALOG_CSS = """
 {name} {{
@@ -142,63 +139,3 @@ class RecipeScreen(ModalScreen[Recipe | None]):
 
     def _problem(self, text: str) -> None:
         self.query_one("#problem", Label).update(Text(text, style="bold red"))
-
-
-class VariantsScreen(ModalScreen[int | None]):
-    """Every variant of the session; enter jumps to one."""
-
-    CSS = (
-        DIALOG_CSS.format(name="VariantsScreen", width=92)
-        + "VariantsScreen OptionList { border: none; padding: 0; max-height: 20; }"
-    )
-    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape,t", "dismiss", "Close")]
-
-    def __init__(self, state: SessionState) -> None:
-        super().__init__()
-        self._state = state
-
-    def compose(self) -> ComposeResult:
-        """A line a variant."""
-        room = min(92, int(self.app.size.width * 0.95)) - 12
-        lines = variant_lines(self._state, room)
-        with Vertical(classes="dialog"):
-            yield Label(Text(lines[0], style="bold"))
-            yield OptionList(
-                *(
-                    Option(Text(line), id=str(n))
-                    for n, line in zip(self._state.variants, lines[1:], strict=True)
-                )
-            )
-            yield Label("enter jumps there, escape closes")
-
-    def on_mount(self) -> None:
-        """Start at the current variant."""
-        numbers_ = list(self._state.variants)
-        if self._state.current in numbers_:
-            self.query_one(OptionList).highlighted = numbers_.index(self._state.current)
-
-    def on_option_list_option_selected(self, event: OptionList.OptionSelected) -> None:
-        """Answer with the variant."""
-        self.dismiss(int(event.option.id or 0))
-
-
-def variant_lines(state: SessionState, width: int) -> list[str]:
-    """A title and a line for every variant, indented where the history branched."""
-    room = width - 38
-    lines = [f"{'variant':<{room}}{'units':>9}{'MACs':>12}{'F1':>8}{'score':>9}"]
-    depths: dict[int, int] = {}
-    for number, variant in state.variants.items():
-        siblings = [v.number for v in state.variants.values() if v.parent == variant.parent]
-        depth = depths.get(variant.parent, 0) if variant.parent is not None else 0
-        depths[number] = depth + siblings.index(number)
-        mark = "▸" if number == state.current else " "
-        name = f"{mark}{'  ' * min(depths[number], 6)}v{number} {variant.label}"
-        units = "-".join(map(str, variant.network.units_per_stage))
-        f1 = score = "—"
-        if variant.evaluation is not None:
-            f1 = f"{variant.evaluation.f1:.4f}"
-            score = numbers.plain(state.rule.score(variant.macs, variant.evaluation.f1), ".4f")
-        lines.append(
-            f"{numbers.shortened(name, room):<{room}}{units:>9}{variant.macs:>12,}{f1:>8}{score:>9}"
-        )
-    return lines

@@ -19,7 +19,8 @@ def title(state: SessionState) -> str:
     variant = state.variant
     if variant is None:
         return "workbench"
-    label = "" if variant.label == "opened" else f" › v{variant.number} {variant.label}"
+    shown = variant.name or variant.label
+    label = "" if shown == "opened" else f" › v{variant.number} {shown}"
     return f"{Path(state.source).name}{label}"
 
 

@@ -1,5 +1,7 @@
 """Statistics of weights and the confirmation of MACs by ptflops."""
 
+from collections.abc import Collection
+
 import torch
 from ptflops import get_model_complexity_info
 from torch import Tensor, nn
@@ -13,13 +15,20 @@ NEAR_ZERO = 0.01
 """Share of the largest size up to which a weight counts as near zero."""
 
 
-def layer_stats(network: Network, state: State) -> dict[str, LayerStats]:
+def layer_stats(
+    network: Network, state: State, only: Collection[str] | None = None
+) -> dict[str, LayerStats]:
     """Statistics of every weight tensor by layer path, those of off units included.
 
     Batch norms are described by their scale.
+
+    Args:
+        only: paths of layers; None for all.
     """
     found = {}
     for _, layer in network.layers(include_off=True):
+        if only is not None and layer.path not in only:
+            continue
         if layer.kind in WEIGHTED or layer.kind == "batch_norm":
             weight = state.get(f"{layer.key}.weight")
             if weight is not None:

@@ -1,0 +1,184 @@
+"""The variants of a session: a list to jump in, names, and two of them side by side."""
+
+from typing import ClassVar
+
+import msgspec
+from rich.table import Table
+from rich.text import Text
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Vertical, VerticalScroll
+from textual.message import Message
+from textual.screen import ModalScreen
+from textual.widgets import Input, Label, OptionList, Static
+from textual.widgets.option_list import Option
+
+from sessions import history
+from sessions.state import SessionState
+from widgets import numbers
+from workbench.screens.dialogs import DIALOG_CSS
+
+
+class VariantsScreen(ModalScreen[int | None]):
+    """Every variant of the session; enter jumps to one."""
+
+    CSS = (
+        DIALOG_CSS.format(name="VariantsScreen", width=92)
+        + "VariantsScreen OptionList { border: none; padding: 0; max-height: 20; }"
+    )
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape,t", "dismiss", "Close"),
+        Binding("n", "name", "Name"),
+        Binding("d", "compare", "Compare"),
+    ]
+
+    class Named(Message):
+        """A variant is to have a name."""
+
+        def __init__(self, variant: int, name: str) -> None:
+            self.variant, self.name = variant, name
+            super().__init__()
+
+    def __init__(self, state: SessionState, *, is_live: bool = True) -> None:
+        super().__init__()
+        self._state = state
+        self._is_live = is_live
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """A recording takes no names."""
+        return action != "name" or self._is_live
+
+    def compose(self) -> ComposeResult:
+        """A line a variant."""
+        lines = variant_lines(self._state, self._room)
+        with Vertical(classes="dialog"):
+            yield Label(Text(lines[0], style="bold"))
+            yield OptionList(
+                *(
+                    Option(Text(line), id=str(n))
+                    for n, line in zip(self._state.variants, lines[1:], strict=True)
+                )
+            )
+            yield Input(placeholder="a name for this variant", id="name")
+            naming = "n names it, " if self._is_live else ""
+            yield Label(f"enter jumps there, {naming}d compares with the current, escape closes")
+
+    def on_mount(self) -> None:
+        """Start at the current variant."""
+        self.query_one(Input).display = False
+        numbers_ = list(self._state.variants)
+        if self._state.current in numbers_:
+            self.query_one(OptionList).highlighted = numbers_.index(self._state.current)
+
+    def on_option_list_option_selected(self, event: OptionList.OptionSelected) -> None:
+        """Answer with the variant."""
+        self.dismiss(int(event.option.id or 0))
+
+    @property
+    def _room(self) -> int:
+        return min(92, int(self.app.size.width * 0.95)) - 12
+
+    @property
+    def _highlighted(self) -> int | None:
+        at = self.query_one(OptionList).highlighted
+        return None if at is None else list(self._state.variants)[at]
+
+    def action_name(self) -> None:
+        """Ask for a name."""
+        if self._highlighted is not None:
+            field = self.query_one(Input)
+            field.value = self._state.variants[self._highlighted].name
+            field.display = True
+            field.focus()
+
+    def on_input_submitted(self, event: Input.Submitted) -> None:
+        """Tell the name, and show it."""
+        number = self._highlighted
+        self.query_one(Input).display = False
+        values = self.query_one(OptionList)
+        values.focus()
+        if number is None:
+            return
+        name = event.value.strip()
+        self.post_message(self.Named(number, name))
+        variants = self._state.variants
+        named = msgspec.structs.replace(variants[number], name=name)
+        self._state = msgspec.structs.replace(self._state, variants=variants | {number: named})
+        at = list(variants).index(number)
+        lines = variant_lines(self._state, self._room)
+        values.replace_option_prompt_at_index(at, Text(lines[at + 1]))
+
+    def action_compare(self) -> None:
+        """Show what differs from the current variant."""
+        current, other = self._state.current, self._highlighted
+        if current is None or other is None:
+            return
+        if other == current:
+            self.notify("choose another variant than the current one to compare with")
+            return
+        self.app.push_screen(CompareScreen(self._state, other, current))
+
+
+class CompareScreen(ModalScreen[None]):
+    """Two variants row by row: structure, MACs, F1, score."""
+
+    CSS = DIALOG_CSS.format(name="CompareScreen", width=100)
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape,q,d,enter", "dismiss", "Close")]
+
+    def __init__(self, state: SessionState, a: int, b: int) -> None:
+        super().__init__()
+        self._state, self._a, self._b = state, a, b
+
+    def compose(self) -> ComposeResult:
+        """The figures, then what differs."""
+        with VerticalScroll(classes="dialog"):
+            yield Static(comparison(self._state, self._a, self._b))
+            yield Label(Text("\nescape closes", style="dim"))
+
+
+def comparison(state: SessionState, a: int, b: int) -> Table:
+    """Two variants as a table: the whole, then every unit in which they differ."""
+    table = Table(box=None, padding=(0, 2, 0, 0), expand=True)
+    variants = (state.variants[a], state.variants[b])
+    table.add_column("")
+    for variant in variants:
+        table.add_column(f"v{variant.number} {variant.name or variant.label}", ratio=1)
+    table.add_column("change", justify="right")
+    first, second = variants
+    change = second.macs - first.macs
+    table.add_row("MACs", f"{first.macs:,}", f"{second.macs:,}", numbers.signed(change, ",d"))
+    f1s = [None if v.evaluation is None else v.evaluation.f1 for v in variants]
+    scores = [
+        None if f1 is None else state.rule.score(v.macs, f1)
+        for v, f1 in zip(variants, f1s, strict=True)
+    ]
+    for title, values in (("F1", f1s), ("score", scores)):
+        shown = ["—" if v is None else numbers.plain(v, ".4f") for v in values]
+        known = [v for v in values if v is not None]
+        moved = numbers.signed(known[1] - known[0], ".4f") if len(known) == 2 else ""
+        table.add_row(title, *shown, moved)
+    for row in history.differences(first.network, second.network):
+        table.add_row(row.path, Text(row.before), Text(row.after), numbers.signed(row.macs, ",d"))
+    return table
+
+
+def variant_lines(state: SessionState, width: int) -> list[str]:
+    """A title and a line for every variant, indented where the history branched."""
+    room = width - 38
+    lines = [f"{'variant':<{room}}{'units':>9}{'MACs':>12}{'F1':>8}{'score':>9}"]
+    depths: dict[int, int] = {}
+    for number, variant in state.variants.items():
+        siblings = [v.number for v in state.variants.values() if v.parent == variant.parent]
+        depth = depths.get(variant.parent, 0) if variant.parent is not None else 0
+        depths[number] = depth + siblings.index(number)
+        mark = "▸" if number == state.current else " "
+        name = f"{mark}{'  ' * min(depths[number], 6)}v{number} {variant.name or variant.label}"
+        units = "-".join(map(str, variant.network.units_per_stage))
+        f1 = score = "—"
+        if variant.evaluation is not None:
+            f1 = f"{variant.evaluation.f1:.4f}"
+            score = numbers.plain(state.rule.score(variant.macs, variant.evaluation.f1), ".4f")
+        lines.append(
+            f"{numbers.shortened(name, room):<{room}}{units:>9}{variant.macs:>12,}{f1:>8}{score:>9}"
+        )
+    return lines
