@@ -41,6 +41,19 @@ def lineage(state: SessionState, number: int) -> Lineage:
     return Lineage(variant.checkpoint, tuple(reversed(steps)))
 
 
+def stored(state: SessionState, number: int) -> Variant:
+    """The variant with stored weights that a variant's edits began at.
+
+    Raises:
+        KeyError: no such variant.
+    """
+    variant = state.variants[number]
+    while variant.checkpoint is None:
+        assert variant.parent is not None
+        variant = state.variants[variant.parent]
+    return variant
+
+
 def edits_since(state: SessionState, ancestor: int, number: int) -> tuple[Edit, ...] | None:
     """The edits that lead from one variant to another, None where jobs lie between them.
 

@@ -108,6 +108,9 @@ def _candidates(network: Network, path: str) -> list[tuple[str, str]]:
     names = [(name, path) for name in ("width", "mid", "groups")]
     names += [("groups", f"{path}.{part}") for part in reshaping.PARTS]
     names += [("kernel", path), ("widen", path), ("rank", path)]
+    for stage in network.stages:
+        if stage.is_plain and stage.path == path:  # its layers are few: no need to go there
+            names += [("rank", layer.path) for layer in stage.units[0].branch]
     owner = path.rpartition(".")[0]
     if owner not in network.units:
         return names

@@ -19,6 +19,7 @@ from sessions.events import (
     DataOpened,
     Edited,
     EditRejected,
+    Evaluation,
     JobFailed,
     JobFinished,
     ModelOpened,
@@ -29,6 +30,7 @@ from sessions.events import (
 )
 from sessions.recipe import Recipe
 from sessions.state import SessionState
+from widgets import numbers
 from widgets.network_tree import NetworkTree
 from widgets.replay_bar import ReplayBar
 from workbench.live import LiveSession, RequestError
@@ -63,7 +65,7 @@ class WorkbenchApp(App[str]):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("space", "toggle_unit", "On/off", tooltip="Switch the selected unit"),
         Binding("w", "reshape", "Reshape", tooltip="Width, bottleneck, groups, kernel or rank"),
-        Binding("r", "recover", "Recover", tooltip="Re-estimate batch norm on the cut network"),
+        Binding("r", "recover", "Recover", tooltip="Fit the cut network to its old outputs"),
         Binding("f", "fine_tune", "Fine-tune", tooltip="Fine-tune with the session's recipe"),
         Binding(
             "F", "fine_tune_with", "Fine-tune with…", show=False, key_display="F",
@@ -220,7 +222,7 @@ class WorkbenchApp(App[str]):
         self._ask(lambda live: live.redo())
 
     def action_recover(self) -> None:
-        """Re-estimate batch norm."""
+        """Fit the cut network to what it put out before."""
         self._ask(lambda live: live.queue_job("recover"))
 
     def action_fine_tune(self) -> None:
@@ -365,6 +367,10 @@ def describe(event: AnyEvent | Unknown, state: SessionState) -> tuple[str, Sever
             return reason, "error"
         case JobFailed(reason=reason):
             return reason, "error"
+        case JobFinished(job=number, checkpoint=str(), evaluation=Evaluation()) if (
+            state.jobs[number].kind == "recover" and state.jobs[number].result == state.current
+        ):
+            return recovery(state, number), "information"
         case JobFinished(job=number, checkpoint=str()):
             result = state.jobs[number].result
             if result != state.current:
@@ -381,3 +387,20 @@ def describe(event: AnyEvent | Unknown, state: SessionState) -> tuple[str, Sever
             agreed = "ptflops agrees" if counted == macs else f"ptflops counts {counted:,}"
             return f"saved {path} ({size:,} bytes, {macs:,} MACs, {agreed})", "information"
     return None
+
+
+def recovery(state: SessionState, number: int) -> str:
+    """F1 before the edits, right after them, and recovered."""
+    job = state.jobs[number]
+    raw = state.variants[job.variant]
+    before = history.stored(state, job.variant)
+    steps = [("before the edits", before)] if before is not raw else []
+    steps += [("raw", raw)]
+    if job.result is not None:
+        steps += [("recovered", state.variants[job.result])]
+    figures = [
+        f"{name} {numbers.plain(variant.evaluation.f1, '.4f')}"
+        for name, variant in steps
+        if variant.evaluation is not None
+    ]
+    return f"F1 {', '.join(figures)}"

@@ -90,7 +90,8 @@ class Trainer:
         from workbench.training.loop import pick_device
 
         folder = Path(command.folder)
-        network, state = store.Deriver()(folder, command.lineage)
+        since = store.derive_since(folder, command.lineage)
+        network, state = since.edited
         device = pick_device(command.device)
         data = self._open(command.data, network.input_size, network.input_channels, command.seed)
         desk = PipeDesk(self.channel, command.job, str(device))
@@ -100,7 +101,7 @@ class Trainer:
             case "evaluate":
                 outcome = jobs.run_evaluate(network, state, data, device, desk)
             case "recover":
-                outcome = jobs.run_recover(network, state, data, command.recipe, device, desk)
+                outcome = jobs.run_recover(since, data, command.recipe, device, desk)
             case "fine-tune":
                 outcome = jobs.run_fine_tune(
                     network, state, data, command.recipe, device, desk, resume_folder / "resume.pt"

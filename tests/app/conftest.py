@@ -37,6 +37,7 @@ from sessions.network import WEIGHTED, Network
 from sessions.recipe import Recipe
 from sessions.score import CONTEST
 from workbench import live as live_module
+from workbench.app import WorkbenchApp
 from workbench.live import LiveSession, Opening
 from workbench.surgery.families import shufflenet
 
@@ -341,3 +342,20 @@ def shows() -> Callable[[Widget], str]:
 def until() -> Callable[..., Any]:
     """See `wait_until`."""
     return wait_until
+
+
+@pytest.fixture
+def opened_app(staged: Staged, until: Callable[..., Any]) -> Any:
+    """Starts the app with model and data open; gives the app and its pilot."""
+
+    @contextlib.asynccontextmanager
+    async def opened(size: tuple[int, int] = (80, 24)) -> Any:
+        app = WorkbenchApp(staged.live)
+        async with app.run_test(size=size, notifications=True) as pilot:
+            await until(pilot, lambda: staged.engine.commands)
+            staged.open_model()
+            staged.open_data()
+            await pilot.pause()
+            yield app, pilot
+
+    return opened

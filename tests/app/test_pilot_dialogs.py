@@ -1,7 +1,5 @@
 """The dialogs over the main screen: help, variants, save as, recipe."""
 
-import contextlib
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -11,37 +9,19 @@ from textual.widgets import Input, Label, OptionList, Static
 from sessions.commands import RunJob, SaveModel
 from sessions.events import CommandFailed, ModelSaved
 from widgets.score_panel import ScorePanel
-from workbench.app import WorkbenchApp
 from workbench.screens.dialogs import HelpScreen, RecipeScreen, SaveScreen
-from workbench.screens.variants import VariantsScreen
 from workbench.screens.main import MainScreen
+from workbench.screens.variants import VariantsScreen
 
 
-@pytest.fixture
-def opened(staged: Any, until: Callable[..., Any]) -> Any:
-    """Starts the app with model and data open; gives the app and its pilot."""
-
-    @contextlib.asynccontextmanager
-    async def opened(size: tuple[int, int] = (80, 24)) -> Any:
-        app = WorkbenchApp(staged.live)
-        async with app.run_test(size=size, notifications=True) as pilot:
-            await until(pilot, lambda: staged.engine.commands)
-            staged.open_model()
-            staged.open_data()
-            await pilot.pause()
-            yield app, pilot
-
-    return opened
-
-
-async def test_help_lists_every_key_with_what_it_does(opened: Any, shows: Any) -> None:
-    async with opened() as (app, pilot):
+async def test_help_lists_every_key_with_what_it_does(opened_app: Any, shows: Any) -> None:
+    async with opened_app() as (app, pilot):
         await pilot.press("question_mark")
         await pilot.pause()
         assert isinstance(app.screen, HelpScreen)
         text = "\n".join(shows(part) for part in app.screen.query(Static))
         lines = [line.split() for line in text.splitlines()]
-        for key, word in (("space", "Switch"), ("r", "Re-estimate"), ("f", "Fine-tune")):
+        for key, word in (("space", "Switch"), ("r", "Fit"), ("f", "Fine-tune")):
             assert any(line[:2] == [key, word] for line in lines), key
         for key in ("F", "e", "u", "ctrl+r", "t", "s", "?", "q"):
             assert any(line[:1] == [key] and len(line) > 1 for line in lines), key
@@ -51,20 +31,20 @@ async def test_help_lists_every_key_with_what_it_does(opened: Any, shows: Any) -
         assert isinstance(app.screen, MainScreen)
 
 
-async def test_help_begins_with_the_keys_that_do_the_work(opened: Any) -> None:
+async def test_help_begins_with_the_keys_that_do_the_work(opened_app: Any) -> None:
     """The dialog is longer than a small terminal: what comes first is what is read."""
-    async with opened() as (app, pilot):
+    async with opened_app() as (app, pilot):
         await pilot.press("question_mark")
         await pilot.pause()
         seen = "\n".join(strip.text for strip in app.screen._compositor.render_strips())
         assert "Switch the selected unit" in seen
-        assert "Re-estimate batch norm" in seen
+        assert "Fit the cut network to its old outputs" in seen
 
 
 async def test_the_variants_dialog_starts_at_the_current_one_and_jumps(
-    opened: Any, staged: Any, shows: Any
+    opened_app: Any, staged: Any, shows: Any
 ) -> None:
-    async with opened() as (app, pilot):
+    async with opened_app() as (app, pilot):
         # GIVEN two units off
         await pilot.press("space", "down", "space")
         staged.confirm_edits()
@@ -84,8 +64,8 @@ async def test_the_variants_dialog_starts_at_the_current_one_and_jumps(
         assert "1,688,940" in shows(app.main.query_one(ScorePanel))
 
 
-async def test_escape_leaves_the_variants_as_they_were(opened: Any, staged: Any) -> None:
-    async with opened() as (app, pilot):
+async def test_escape_leaves_the_variants_as_they_were(opened_app: Any, staged: Any) -> None:
+    async with opened_app() as (app, pilot):
         await pilot.press("space")
         staged.confirm_edits()
         await pilot.press("t", "up", "escape")
@@ -94,10 +74,10 @@ async def test_escape_leaves_the_variants_as_they_were(opened: Any, staged: Any)
 
 
 async def test_save_suggests_a_name_and_asks_the_engine_for_the_file(
-    opened: Any, staged: Any, until: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    opened_app: Any, staged: Any, until: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    async with opened() as (app, pilot):
+    async with opened_app() as (app, pilot):
         await pilot.press("space")
         staged.confirm_edits()
         await pilot.press("s")
@@ -117,9 +97,9 @@ async def test_save_suggests_a_name_and_asks_the_engine_for_the_file(
 
 
 async def test_a_saved_file_and_a_failed_one_are_both_reported(
-    opened: Any, staged: Any, tmp_path: Path
+    opened_app: Any, staged: Any, tmp_path: Path
 ) -> None:
-    async with opened() as (app, pilot):
+    async with opened_app() as (app, pilot):
         await pilot.press("s", "enter")
         path = str(tmp_path / "a[b].pt")
         staged.engine.answer(
@@ -136,8 +116,8 @@ async def test_a_saved_file_and_a_failed_one_are_both_reported(
         ]
 
 
-async def test_escape_or_an_empty_name_saves_nothing(opened: Any, staged: Any) -> None:
-    async with opened() as (app, pilot):
+async def test_escape_or_an_empty_name_saves_nothing(opened_app: Any, staged: Any) -> None:
+    async with opened_app() as (app, pilot):
         await pilot.press("s", "escape")
         assert isinstance(app.screen, MainScreen)
         await pilot.press("s")
@@ -149,9 +129,9 @@ async def test_escape_or_an_empty_name_saves_nothing(opened: Any, staged: Any) -
 
 
 async def test_enter_starts_from_the_recipe_dialog_as_it_opens(
-    opened: Any, staged: Any, until: Any
+    opened_app: Any, staged: Any, until: Any
 ) -> None:
-    async with opened() as (app, pilot):
+    async with opened_app() as (app, pilot):
         await pilot.press("F")
         await pilot.pause()
         assert app.focused is app.screen.query_one("#epochs", Input)
@@ -170,9 +150,9 @@ async def test_enter_starts_from_the_recipe_dialog_as_it_opens(
     ],
 )
 async def test_the_recipe_dialog_stays_and_says_what_is_wrong(
-    field: str, typed: str, words: tuple[str, ...], opened: Any, staged: Any
+    field: str, typed: str, words: tuple[str, ...], opened_app: Any, staged: Any
 ) -> None:
-    async with opened() as (app, pilot):
+    async with opened_app() as (app, pilot):
         await pilot.press("F")
         await pilot.pause()
         app.screen.query_one(f"#{field}", Input).value = typed
@@ -187,9 +167,9 @@ async def test_the_recipe_dialog_stays_and_says_what_is_wrong(
 
 
 async def test_the_recipe_dialog_starts_a_fine_tuning_with_what_was_typed(
-    opened: Any, staged: Any, until: Any
+    opened_app: Any, staged: Any, until: Any
 ) -> None:
-    async with opened() as (app, pilot):
+    async with opened_app() as (app, pilot):
         await pilot.press("F")
         await pilot.pause()
         assert app.screen.query_one("#epochs", Input).value == "10"

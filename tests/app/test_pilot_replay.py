@@ -16,8 +16,8 @@ from widgets.score_panel import ScorePanel
 from workbench.app import WorkbenchApp
 from workbench.player import Player
 from workbench.screens.dialogs import HelpScreen
-from workbench.screens.variants import VariantsScreen
 from workbench.screens.main import MainScreen
+from workbench.screens.variants import VariantsScreen
 
 
 @pytest.fixture

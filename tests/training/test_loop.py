@@ -9,6 +9,7 @@ from sessions.recipe import Recipe
 from workbench.errors import UserError
 from workbench.surgery.build import build
 from workbench.surgery.families import shufflenet
+from workbench.surgery.store import Since
 from workbench.training.augment import augmented, pipeline
 from workbench.training.data import Dataset, Split
 from workbench.training.evaluate import normalised
@@ -408,6 +409,10 @@ def dataset(train):
     return Dataset(source="x", classes=("r", "g", "b"), train=train, val=val, fingerprint="f")
 
 
+def unedited(network, state):
+    return Since((network, state), (network, state), {})
+
+
 def test_evaluating_changes_no_weights(network, state, dataset):
     desk = Desk()
     outcome = run_evaluate(network, state, dataset, CPU, desk)
@@ -419,7 +424,7 @@ def test_evaluating_changes_no_weights(network, state, dataset):
 def test_recovering_gives_new_statistics_and_an_f1(network, state, dataset):
     before = {name: value.clone() for name, value in state.items()}
     desk = Desk()
-    outcome = run_recover(network, state, dataset, RECIPE, CPU, desk)
+    outcome = run_recover(unedited(network, state), dataset, RECIPE, CPU, desk)
     assert_identical(state, before)
     assert outcome.state.keys() == state.keys()
     assert torch.equal(outcome.state["output.weight"], state["output.weight"])
@@ -430,7 +435,7 @@ def test_recovering_gives_new_statistics_and_an_f1(network, state, dataset):
 
 
 def test_a_recovery_that_is_stopped_has_no_result(network, state, dataset):
-    outcome = run_recover(network, state, dataset, RECIPE, CPU, Desk(stop_after=2))
+    outcome = run_recover(unedited(network, state), dataset, RECIPE, CPU, Desk(stop_after=2))
     assert (outcome.state, outcome.evaluation, outcome.is_stopped) == (None, None, True)
 
 
@@ -473,7 +478,7 @@ def test_other_classes_than_the_data_are_refused_with_the_edit(
     other = edits.apply(network, edits.Classes(5))
     run = {
         "evaluate": lambda: run_evaluate(other, state, dataset, CPU, Desk()),
-        "recover": lambda: run_recover(other, state, dataset, RECIPE, CPU, Desk()),
+        "recover": lambda: run_recover(unedited(other, state), dataset, RECIPE, CPU, Desk()),
         "fine-tune": lambda: run_fine_tune(
             other, state, dataset, RECIPE, CPU, Desk(), tmp_path / "resume.pt"
         ),

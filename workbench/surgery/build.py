@@ -92,7 +92,7 @@ def run(network: Network, state: State, x: Tensor) -> Tensor:
     """
     for unit in _units_on(network):
         branch, shortcut, tail = (
-            [partial(_apply, network, state, layer) for layer in part]
+            [partial(apply_layer, network, state, layer) for layer in part]
             for part in (unit.branch, unit.shortcut, unit.tail)
         )
         x = joined(x, branch, shortcut, tail, unit.join)
@@ -140,8 +140,8 @@ def _units_on(network: Network) -> list[Unit]:
     return [unit for stage in network.stages for unit in stage.units if unit.is_on]
 
 
-def _apply(network: Network, state: State, layer: Layer, x: Tensor) -> Tensor:
-    """One layer as a function."""
+def apply_layer(network: Network, state: State, layer: Layer, x: Tensor) -> Tensor:
+    """What one layer computes in evaluation mode; its input stays as it is."""
     weight, bias = state.get(f"{layer.key}.weight"), state.get(f"{layer.key}.bias")
     match layer.kind:
         case "conv" | "depthwise":
@@ -154,6 +154,8 @@ def _apply(network: Network, state: State, layer: Layer, x: Tensor) -> Tensor:
         case "batch_norm":
             mean, var = state[f"{layer.key}.running_mean"], state[f"{layer.key}.running_var"]
             return F.batch_norm(x, mean, var, weight, bias)
+        case "relu":
+            return F.relu(x)
     out: Tensor = _module(network, layer)(x)
     return out
 

@@ -217,11 +217,12 @@ def _carry_head(before: Network, after: Network, state: State) -> Carried:
     carried[f"{key}.weight"] = state[f"{key}.weight"].reshape(after.weight_shape(after.head))
     bias = carried.pop(f"{key}.bias", None)
     if after.head.has_bias:
-        carried[f"{key}.bias"] = torch.zeros(after.classes) if bias is None else bias
+        zeros = state[f"{key}.weight"].new_zeros(after.classes)
+        carried[f"{key}.bias"] = zeros if bias is None else bias
         bias = None
     is_lossy = bias is not None and bool(bias.any())
     if is_lossy:
-        masked[f"{key}.bias"] = torch.zeros(before.classes)
+        masked[f"{key}.bias"] = torch.zeros_like(state[f"{key}.bias"])
     return Carried(
         network=after,
         state=carried,

@@ -21,11 +21,11 @@ from torch import Tensor
 
 from sessions import edits
 from sessions.checking import check
-from sessions.compacting import compacted
 from sessions.network import Network, sized
 from workbench.errors import UserError
 from workbench.surgery import families
 from workbench.surgery.build import State, expected_shapes, try_out
+from workbench.surgery.compact import compact
 
 FORMAT = "workbench-model"
 SUFFIXES = (".pt", ".pth", ".safetensors")
@@ -93,13 +93,7 @@ def save(path: Path, network: Network, state: State) -> Saved:
             or the file does not read back as it was written.
     """
     check_target(path)
-    smaller, keys = compacted(network)
-    wanted = expected_shapes(smaller)
-    tensors = {}
-    for old, new in keys.items():
-        for name, value in state.items():
-            if name.startswith(f"{old}.") and (moved := new + name[len(old) :]) in wanted:
-                tensors[moved] = value
+    smaller, tensors = compact(network, state)
     content = to_safetensors(smaller, tensors)
     if path.suffix != ".safetensors":
         buffer = io.BytesIO()
@@ -107,7 +101,7 @@ def save(path: Path, network: Network, state: State) -> Saved:
         content = buffer.getvalue()
     write_atomically(path, content)
     again = read_model(path).state
-    if again.keys() != wanted.keys() or not all(torch.equal(again[k], tensors[k]) for k in again):
+    if again.keys() != tensors.keys() or not all(torch.equal(again[k], tensors[k]) for k in again):
         raise UserError(f"{path} does not read back as it was written: save it elsewhere")
     on = [unit.path for unit in network.units.values() if unit.is_on]
     renamed = {old: new for old, new in zip(on, smaller.units, strict=True) if old != new}
@@ -122,6 +116,15 @@ def check_target(path: Path) -> None:
     """
     if path.suffix not in SUFFIXES:
         raise UserError(f"cannot save as {path.name!r}: end the name in {', '.join(SUFFIXES)}")
+    check_place(path)
+
+
+def check_place(path: Path) -> None:
+    """Make sure that a file could be written under this name.
+
+    Raises:
+        UserError: a folder, or no folder to write in.
+    """
     if path.is_dir():
         raise UserError(f"cannot write {path}: that is a folder; give a file name")
     if not path.parent.is_dir():

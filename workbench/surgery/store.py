@@ -7,11 +7,13 @@ import hashlib
 from collections import OrderedDict
 from pathlib import Path
 
+import msgspec
 import safetensors
 import safetensors.torch
 from torch import Tensor
 
 from sessions.commands import Lineage
+from sessions.edits import Classes, InputSize
 from sessions.log import CHECKPOINTS
 from sessions.network import Network
 from workbench.errors import UserError
@@ -91,6 +93,35 @@ class Deriver:
         while len(self._cache) > CACHED:
             self._cache.popitem(last=False)
         return self._cache[key]
+
+
+class Since(msgspec.Struct, frozen=True):
+    """A variant beside what it was edited from."""
+
+    original: tuple[Network, State]
+    """The stored checkpoint, at the variant's input size and with its classes."""
+    edited: tuple[Network, State]
+    orders: dict[str, list[int]]
+    """For every axis that changed, the original's channel at each place; -1 for a new one."""
+
+
+def derive_since(folder: Path, lineage: Lineage) -> Since:
+    """What became of a stored checkpoint, and where its channels went.
+
+    Raises:
+        UserError: the checkpoint cannot be read.
+    """
+    original = network, state = get(folder, lineage.checkpoint)
+    orders: dict[str, list[int]] = {}
+    for edit in lineage.edits:
+        carried = carry(network, state, edit)
+        network, state = carried.network, carried.state
+        if isinstance(edit, Classes | InputSize):  # other outputs, or other images
+            original, orders = (network, state), {}
+        for axis, order in carried.orders.items():
+            before = orders.get(axis)
+            orders[axis] = [c if c < 0 or before is None else before[c] for c in order]
+    return Since(original, (network, state), orders)
 
 
 def _path(folder: Path, name: str) -> Path:

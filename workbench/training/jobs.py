@@ -16,10 +16,13 @@ from sessions.recipe import Recipe
 from workbench.errors import UserError
 from workbench.surgery.build import Assembled, State, build
 from workbench.surgery.files import write_atomically
+from workbench.surgery.store import Since
 from workbench.training.data import Dataset
 from workbench.training.evaluate import evaluate
 from workbench.training.loop import PROGRESS_S, Progress, Run
+from workbench.training.machine import sparing_a_core
 from workbench.training.recover import reestimate
+from workbench.training.repair import LINKING, repair
 
 
 class Desk(Protocol):
@@ -79,14 +82,20 @@ def run_evaluate(
 
 
 def run_recover(
-    network: Network, state: State, data: Dataset, recipe: Recipe, device: torch.device, desk: Desk
+    since: Since, data: Dataset, recipe: Recipe, device: torch.device, desk: Desk
 ) -> Outcome:
-    """Re-estimate batch norm, then evaluate."""
+    """Fit an edited network to what it put out before the edits, then evaluate.
+
+    Without edits there is nothing to fit: its batch norms are measured anew.
+    """
+    network, state = since.edited
     check_fits(network, data)
+    if since.original[0] != network:
+        return _run_repair(since, data, recipe, device, desk)
     images = min(recipe.recover_images, len(data.train))
     desk.started(images, 0)
     module = build(network, state).to(device)
-    meter = _ImageMeter("batch norm", desk)
+    meter = _Meter("batch norm", desk)
 
     def after_batch(done: int, total: int) -> bool:
         meter.add(done, total)
@@ -97,6 +106,31 @@ def run_recover(
     evaluation = evaluate(module, network, data.val, data.classes, device)
     desk.evaluated(evaluation, 0.0)
     return Outcome(_merged(state, module), evaluation)
+
+
+def _run_repair(
+    since: Since, data: Dataset, recipe: Recipe, device: torch.device, desk: Desk
+) -> Outcome:
+    network, _ = since.edited
+    layers = sum(layer.kind in LINKING for _, layer in network.layers())
+    desk.started(layers, 0)
+    meter = _Meter("fitting layers", desk, counts_images=False)
+
+    def after_layer(done: int, total: int) -> bool:
+        meter.add(done, total)
+        return not desk.should_stop()
+
+    with sparing_a_core():
+        fitted = repair(
+            since.original, since.edited, since.orders, data.train, recipe.seed, after_layer
+        )
+    if fitted is None:
+        return Outcome(None, None, is_stopped=True)
+    evaluation = evaluate(
+        build(network, fitted).to(device), network, data.val, data.classes, device
+    )
+    desk.evaluated(evaluation, 0.0)
+    return Outcome(fitted, evaluation)
 
 
 def run_fine_tune(
@@ -163,11 +197,12 @@ class _Hooks:
         return self.latest
 
 
-class _ImageMeter:
-    """Progress of a pass over images."""
+class _Meter:
+    """Progress of a pass over images, or over layers."""
 
-    def __init__(self, phase: str, desk: Desk) -> None:
+    def __init__(self, phase: str, desk: Desk, *, counts_images: bool = True) -> None:
         self.phase = phase
+        self.counts_images = counts_images
         self.desk = desk
         self.began = self.reported = time.perf_counter()
 
@@ -178,7 +213,8 @@ class _ImageMeter:
         self.reported = now
         rate = done / max(now - self.began, 1e-9)
         progress = Progress(
-            step=done, steps=total, epoch=0.0, loss=None, images_per_s=rate,
+            step=done, steps=total, epoch=0.0, loss=None,
+            images_per_s=rate if self.counts_images else 0.0,
             left_s=(total - done) / rate,
         )  # fmt: skip
         self.desk.progressed(self.phase, progress)

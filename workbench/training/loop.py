@@ -25,14 +25,10 @@ from workbench.surgery.build import Assembled
 from workbench.training.augment import augmented, pipeline
 from workbench.training.data import Split
 from workbench.training.evaluate import normalised
+from workbench.training.machine import sparing_a_core
 
 PROGRESS_S = 0.25
 """Seconds between two progress reports."""
-
-
-SPARED_CORES = 1
-"""Cores for the augmentation and the screen. Where torch takes them all, every small operation
-waits for the one thread that was put off: on two busy cores training then is many times slower."""
 
 
 class TrainingError(UserError):
@@ -97,12 +93,8 @@ class Run:
         Raises:
             TrainingError: the loss is not finite.
         """
-        threads = torch.get_num_threads()
-        torch.set_num_threads(max(threads - SPARED_CORES, 1))
-        try:
+        with sparing_a_core():
             return self._fit(hooks)
-        finally:
-            torch.set_num_threads(threads)
 
     def _fit(self, hooks: Hooks) -> bool:
         meter = _Meter(self)
