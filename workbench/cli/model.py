@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 ModelPath = Annotated[
     Path, typer.Argument(metavar="MODEL", help="A checkpoint: .pt, .pth or .safetensors.")
 ]
-WEIGHT_CRITERIA = tuple(name for name in edits.CRITERIA if name not in edits.DATA_CRITERIA)
 SUMMARY = ("edit", "macs", "exact", "kept", "lost", "max_error")
 """What is told of an edit where no report is asked for."""
 InputSize = Annotated[
@@ -89,9 +88,13 @@ def edit(
         ),
     ],
     criterion: Annotated[
-        str, typer.Option(help=f"Which channels stay: {', '.join(WEIGHT_CRITERIA)}.")
+        str, typer.Option(help=f"Which channels stay: {', '.join(edits.CRITERIA)}.")
     ] = edits.CRITERIA[0],
     seed: Annotated[int, typer.Option(min=0, help="For new weights, and for random.")] = 0,
+    data: Annotated[
+        str | None,
+        typer.Option(help="Images for the criteria taylor and activation: digits, or a folder."),
+    ] = None,
     report: Annotated[
         Path | None,
         typer.Option(help="JSON file to write: channels kept, shapes and losses of every edit."),
@@ -105,7 +108,7 @@ def edit(
         from workbench.surgery import files, stats
 
         opened = files.read_model(model)
-        network, state, steps = apply_edits(opened.network, opened.state, parsed)
+        network, state, steps = apply_edits(opened.network, opened.state, parsed, data)
         saved = files.save(out, network, state)
         if report is not None:
             content = msgspec.json.format(msgspec.json.encode(steps), indent=1)
@@ -149,12 +152,16 @@ def edit(
 
 
 def apply_edits(
-    network: Network, state: "State", parsed: list[edits.Edit]
+    network: Network, state: "State", parsed: list[edits.Edit], data: str | None = None
 ) -> tuple[Network, "State", list[dict[str, Any]]]:
     """Carry weights over edits one by one, each checked against its masked original.
 
+    Args:
+        data: images for criteria that need some.
+
     Raises:
         EditError: an edit is not legal, or its result differs from the masked original.
+        UserError: a criterion needs images and has none.
     """
     from workbench.surgery.carry import carry, checked_error
     from workbench.surgery.decompose import chosen
@@ -164,7 +171,13 @@ def apply_edits(
         started = time.perf_counter()
         if isinstance(change, edits.Rank):
             change = chosen(network, state, change)
-        carried: Carried = carry(network, state, change)
+        measured = None
+        if (
+            isinstance(change, edits.Width | edits.Mid | edits.Groups)
+            and change.criterion in edits.DATA_CRITERIA
+        ):
+            measured = _measured(network, state, change, data)
+        carried: Carried = carry(network, state, change, measured)
         error = checked_error(carried, change)
         steps.append(
             {
@@ -182,6 +195,26 @@ def apply_edits(
         )
         network, state = carried.network, carried.state
     return network, state, steps
+
+
+def _measured(
+    network: Network,
+    state: "State",
+    change: edits.Width | edits.Mid | edits.Groups,
+    data: str | None,
+) -> dict[str, list[float]]:
+    if data is None:
+        raise UserError(f"{change.criterion} needs images: name them with --data")
+    from workbench.training.data import open_data
+    from workbench.training.importance import measure
+    from workbench.training.jobs import check_fits
+
+    edits.apply(network, change)  # a refusal comes before the work
+    opened = open_data(data, network.input_size, network.input_channels, change.seed)
+    check_fits(network, opened)
+    scores = measure(network, state, opened.train, change.seed)
+    assert scores is not None
+    return scores[change.criterion]
 
 
 def _axes(before: Network, carried: "Carried") -> dict[str, list[int]]:
