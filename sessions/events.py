@@ -13,7 +13,7 @@ from sessions.network import Network
 from sessions.recipe import Recipe
 from sessions.score import Rule
 
-JobKind = Literal["evaluate", "recover", "fine-tune"]
+JobKind = Literal["evaluate", "recover", "fine-tune", "measure"]
 
 
 class LayerStats(msgspec.Struct, frozen=True):
@@ -262,6 +262,8 @@ class JobFinished(Event, frozen=True, tag="job-finished", kw_only=True):
     weights_sha256: str = ""
     stats: dict[str, LayerStats] = {}
     evaluation: Evaluation | None = None
+    scores: str = ""
+    """Sha256 name of measured channel scores; empty where none were measured."""
     seconds: float = 0.0
 
 

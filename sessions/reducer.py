@@ -234,6 +234,9 @@ def _(event: events.JobFinished, state: SessionState) -> SessionState:
     state = _with_job(
         state, event.job, status="stopped" if event.is_stopped else "finished", left_s=None
     )
+    if event.scores and job.variant in state.variants:
+        measured = msgspec.structs.replace(state.variants[job.variant], scores=event.scores)
+        state = _with_variant(state, measured)
     if event.checkpoint is None or job.result is None or job.variant not in state.variants:
         return state
     parent = state.variants[job.variant]
@@ -322,7 +325,7 @@ def _interrupted(state: SessionState, reason: str) -> SessionState:
     for job in state.jobs.values():
         if not job.is_active:
             continue
-        status = "cancelled" if job.kind == "evaluate" else "interrupted"
+        status = "cancelled" if job.result is None else "interrupted"
         state = _with_job(state, job.number, status=status, reason=reason, left_s=None)
     return state
 

@@ -35,6 +35,8 @@ class Variant(msgspec.Struct, frozen=True, kw_only=True):
     kept_layers: dict[str, float] = {}
     name: str = ""
     """Given by the user."""
+    scores: str = ""
+    """Sha256 name of the channel scores measured on images; empty where there are none."""
 
 
 class CurvePoint(msgspec.Struct, frozen=True):

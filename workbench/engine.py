@@ -78,7 +78,8 @@ class Engine:
         started = time.perf_counter()
         try:
             network, state = self.derive(Path(command.folder), command.lineage)
-            carried = carry.carry(network, state, command.edit)
+            measured = store.get_scores(Path(command.folder), command.edit)
+            carried = carry.carry(network, state, command.edit, measured)
             error = carry.checked_error(carried, command.edit)
         except (UserError, EditError) as refusal:
             self.channel.send(

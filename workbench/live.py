@@ -21,7 +21,7 @@ from sessions.commands import (
     SaveModel,
     StopJob,
 )
-from sessions.edits import Classes, Edit, EditError
+from sessions.edits import Classes, Cut, Edit, EditError
 from sessions.events import (
     AnyEvent,
     CommandFailed,
@@ -45,10 +45,12 @@ from sessions.events import (
 )
 from sessions.recipe import Recipe
 from sessions.score import Rule
-from sessions.state import SessionState
+from sessions.state import SessionState, Variant
 from workbench.processes import Child
 from workbench.recorder import Recorder
 
+CHANGING = frozenset({"recover", "fine-tune"})
+"""Jobs that end in another variant."""
 OTHER_DATA = "these are not the images of before: F1 cannot be compared with what was measured"
 SETTLE_S = 0.3
 """Seconds after the last edit until F1 is measured by itself."""
@@ -91,6 +93,8 @@ class LiveSession:
         self._settle: asyncio.TimerHandle | None = None
         self._tasks: set[asyncio.Task[None]] = set()
         self._loop: asyncio.AbstractEventLoop | None = None
+        self._waiting_edits: dict[int, Edit] = {}
+        """Edits that wait for a job to measure channels, by its number."""
         self._given_up: set[int] = set()
         """Variants whose automatic evaluation failed."""
 
@@ -164,7 +168,11 @@ class LiveSession:
                 self._open_data()
             case DataOpened() if self.state.current == 0:
                 self._fit_head(event)
-            case JobFinished() | JobFailed():
+            case JobFinished(job=job):
+                self._sent_job = None
+                if event.scores:
+                    self._make_waiting_edit(job)
+            case JobFailed():
                 self._sent_job = None
         self._start_next_job()
         self._evaluate_when_settled()
@@ -202,6 +210,11 @@ class LiveSession:
         variant = self.state.variant
         if variant is None:
             raise RequestError("the model is still opening")
+        if isinstance(edit, Cut) and edit.criterion in edits.DATA_CRITERIA and not edit.scores:
+            if not variant.scores:
+                self._measure_first(variant, edit)
+                return
+            edit = msgspec.structs.replace(edit, scores=variant.scores)
         requested = EditRequested(variant=self.state.next_variant, parent=variant.number, edit=edit)
         try:
             edits.apply(variant.network, edit)  # before it is logged
@@ -219,6 +232,22 @@ class LiveSession:
                 is_preparation=is_preparation,
             ),
         )
+
+    def _measure_first(self, variant: Variant, edit: Edit) -> None:
+        """Make the edit once its criterion's scores are known."""
+        try:
+            edits.apply(variant.network, edit)
+        except EditError as error:
+            raise RequestError(str(error)) from error
+        self.queue_job("measure")
+        self._waiting_edits[max(self.state.jobs)] = edit
+
+    def _make_waiting_edit(self, job: int) -> None:
+        edit = self._waiting_edits.pop(job, None)
+        if edit is None:
+            return
+        if self.state.current == self.state.jobs[job].variant:
+            self.request_edit(edit)
 
     def carry_over(self) -> None:
         """Give a finished job's weights to the edits made since it began.
@@ -435,7 +464,7 @@ class LiveSession:
                 job=self.state.next_job,
                 job_kind=kind,
                 variant=variant,
-                result=None if kind == "evaluate" else self.state.next_variant,
+                result=self.state.next_variant if kind in CHANGING else None,
                 recipe=recipe,
                 is_automatic=is_automatic,
             )

@@ -102,6 +102,8 @@ class Trainer:
                 outcome = jobs.run_evaluate(network, state, data, device, desk)
             case "recover":
                 outcome = jobs.run_recover(since, data, command.recipe, device, desk)
+            case "measure":
+                outcome = jobs.run_measure(network, state, data, command.recipe, desk)
             case "fine-tune":
                 outcome = jobs.run_fine_tune(
                     network, state, data, command.recipe, device, desk, resume_folder / "resume.pt"
@@ -117,6 +119,7 @@ class Trainer:
                 "" if outcome.state is None else store.weights_sha256(network, outcome.state)
             ),
             stats={} if outcome.state is None else stats.layer_stats(network, outcome.state),
+            scores="" if outcome.scores is None else store.put_scores(folder, outcome.scores),
             seconds=time.perf_counter() - started,
         )
         if not self.channel.is_parent_gone:

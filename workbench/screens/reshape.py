@@ -21,7 +21,6 @@ from workbench.screens.dialogs import DIALOG_CSS
 
 WIDTHS = (8, 11, 11, 9, 9, 8)
 TITLES = ("value", "MACs", "change", "score*", "worth F1", "kept")
-KEPT_BY_WEIGHT = tuple(name for name in CRITERIA if name not in DATA_CRITERIA)
 
 
 class ReshapeScreen(ModalScreen[Edit | None]):
@@ -52,7 +51,8 @@ class ReshapeScreen(ModalScreen[Edit | None]):
         self._offers = offers.offers(state.variant.network, path)
         self._at = 0
         self._shown: Offer | None = None
-        self._criterion = KEPT_BY_WEIGHT[0]
+        self._criteria = [n for n in CRITERIA if state.data or n not in DATA_CRITERIA]
+        self._criterion = self._criteria[0]
         self._previews: tuple[Preview, ...] = ()
         self._ranks: RanksDescribed | None = None
 
@@ -82,8 +82,8 @@ class ReshapeScreen(ModalScreen[Edit | None]):
 
     def action_criterion(self) -> None:
         """Another way to choose the channels that stay."""
-        at = KEPT_BY_WEIGHT.index(self._criterion)
-        self._criterion = KEPT_BY_WEIGHT[(at + 1) % len(KEPT_BY_WEIGHT)]
+        at = self._criteria.index(self._criterion)
+        self._criterion = self._criteria[(at + 1) % len(self._criteria)]
         self._fill()
 
     def on_option_list_option_selected(self, event: OptionList.OptionSelected) -> None:
@@ -125,7 +125,9 @@ class ReshapeScreen(ModalScreen[Edit | None]):
     def _notes(self) -> str:
         lines = []
         if self._offer.name in ("width", "mid", "groups"):
-            lines.append(f"stays by {self._criterion} (c: another criterion)")
+            needs = self._criterion in DATA_CRITERIA and not self._variant.scores
+            first = "; measured on images first" if needs else ""
+            lines.append(f"stays by {self._criterion}{first} (c: another criterion)")
         if self._offer.name == "rank" and self._ranks is not None:
             auto = "x".join(map(str, self._ranks.auto))
             lines.append(f"kept: share of the squared weights; by variational Bayes: rank {auto}")

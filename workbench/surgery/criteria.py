@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sessions.network import WEIGHTED, Layer
+from sessions.reshaping import FIXED
 from workbench.surgery.wiring import Source
 
 Vector = NDArray[np.float64]
@@ -65,6 +66,8 @@ def axis_scores(
     width = source.network.axes[axis].width
     if criterion == "random":
         return _share(np.random.default_rng(seed).permutation(width) + 1.0)
+    if axis in FIXED:
+        return np.full(width, 1 / width)
     if measured is not None:
         return _share(np.asarray(measured[axis], dtype=np.float64))
     votes = []

@@ -5,6 +5,7 @@ A checkpoint also keeps the weights of off units, so that they can come back.
 
 import hashlib
 from collections import OrderedDict
+from collections.abc import Mapping
 from pathlib import Path
 
 import msgspec
@@ -13,7 +14,7 @@ import safetensors.torch
 from torch import Tensor
 
 from sessions.commands import Lineage
-from sessions.edits import Classes, InputSize
+from sessions.edits import Classes, Cut, Edit, InputSize
 from sessions.log import CHECKPOINTS
 from sessions.network import Network
 from workbench.errors import UserError
@@ -85,7 +86,8 @@ class Deriver:
         if key not in self._cache:
             if lineage.edits:
                 parent = Lineage(lineage.checkpoint, lineage.edits[:-1])
-                carried = carry(*self(folder, parent), lineage.edits[-1])
+                edit = lineage.edits[-1]
+                carried = carry(*self(folder, parent), edit, get_scores(folder, edit))
                 self._cache[key] = carried.network, carried.state
             else:
                 self._cache[key] = get(folder, lineage.checkpoint)
@@ -93,6 +95,38 @@ class Deriver:
         while len(self._cache) > CACHED:
             self._cache.popitem(last=False)
         return self._cache[key]
+
+
+def put_scores(folder: Path, scores: Mapping[str, Mapping[str, list[float]]]) -> str:
+    """Store channel scores, by criterion and axis, and return their name.
+
+    Raises:
+        UserError: they cannot be written.
+    """
+    content = msgspec.json.encode(scores)
+    name = hashlib.sha256(content).hexdigest()
+    path = folder / CHECKPOINTS / f"{name}.json"
+    if not path.exists():
+        write_atomically(path, content)
+    return name
+
+
+def get_scores(folder: Path, edit: Edit) -> dict[str, list[float]] | None:
+    """The channel scores that an edit goes by; None where its criterion needs none.
+
+    Raises:
+        UserError: they are missing, or their content is not what their name says.
+    """
+    if not isinstance(edit, Cut) or not edit.scores:
+        return None
+    path = folder / CHECKPOINTS / f"{edit.scores}.json"
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise UserError(f"cannot read scores {path}: {error.strerror}") from error
+    if hashlib.sha256(content).hexdigest() != edit.scores:
+        raise UserError(f"scores {path} are damaged: restore the session from a copy")
+    return msgspec.json.decode(content, type=dict[str, dict[str, list[float]]])[edit.criterion]
 
 
 class Since(msgspec.Struct, frozen=True):
@@ -114,7 +148,7 @@ def derive_since(folder: Path, lineage: Lineage) -> Since:
     original = network, state = get(folder, lineage.checkpoint)
     orders: dict[str, list[int]] = {}
     for edit in lineage.edits:
-        carried = carry(network, state, edit)
+        carried = carry(network, state, edit, get_scores(folder, edit))
         network, state = carried.network, carried.state
         if isinstance(edit, Classes | InputSize):  # other outputs, or other images
             original, orders = (network, state), {}

@@ -19,6 +19,7 @@ from workbench.surgery.files import write_atomically
 from workbench.surgery.store import Since
 from workbench.training.data import Dataset
 from workbench.training.evaluate import evaluate
+from workbench.training.importance import IMAGES, Scores, measure
 from workbench.training.loop import PROGRESS_S, Progress, Run
 from workbench.training.machine import sparing_a_core
 from workbench.training.recover import reestimate
@@ -54,6 +55,8 @@ class Outcome(msgspec.Struct, frozen=True):
     """New weights; None where they did not change."""
     evaluation: Evaluation | None
     is_stopped: bool = False
+    scores: Scores | None = None
+    """Channel importances, where they were measured."""
 
 
 def check_fits(network: Network, data: Dataset) -> None:
@@ -79,6 +82,23 @@ def run_evaluate(
     evaluation = evaluate(module, network, data.val, data.classes, device)
     desk.evaluated(evaluation, None)
     return Outcome(None, evaluation)
+
+
+def run_measure(
+    network: Network, state: State, data: Dataset, recipe: Recipe, desk: Desk
+) -> Outcome:
+    """Measure on training images how much the loss hangs on every channel."""
+    check_fits(network, data)
+    desk.started(min(IMAGES, len(data.train)), 0)
+    meter = _Meter("measuring channels", desk)
+
+    def after_batch(done: int, total: int) -> bool:
+        meter.add(done, total)
+        return not desk.should_stop()
+
+    with sparing_a_core():
+        scores = measure(network, state, data.train, recipe.seed, after_batch)
+    return Outcome(None, None, is_stopped=scores is None, scores=scores)
 
 
 def run_recover(
