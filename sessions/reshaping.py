@@ -16,7 +16,7 @@ PARTS = ("compress", "expand")
 LARGEST_KERNEL = 11
 WIDEST = 4
 """A widened axis has at most so many times its channels."""
-FIXED = ("image", "classes")
+FIXED = frozenset({"image", "classes"})
 """Axes whose width the data decides."""
 
 

@@ -12,7 +12,16 @@ from sessions.edits import Cut, Reshape, Widen
 from sessions.network import Layer, Network
 from workbench.surgery.build import State
 from workbench.surgery.criteria import axis_scores
-from workbench.surgery.wiring import NEW, TINY, Index, Orders, Source, Wiring, in_channels
+from workbench.surgery.wiring import (
+    LEAST_GAIN,
+    NEW,
+    TINY,
+    Index,
+    Orders,
+    Source,
+    Wiring,
+    in_channels,
+)
 
 BUFFERS = {"weight": 1.0, "bias": 0.0, "running_mean": 0.0, "running_var": 1.0}
 """Of a batch norm, with the value that a new channel starts from."""
@@ -66,7 +75,7 @@ def reshape(
     kept = {
         path: min(value, 1.0)
         for path, value in wiring.kept(orders).items()
-        if path in wiring.reached
+        if path in wiring.reached or value < 1 - LEAST_GAIN
     }
     return Reshaped(
         after,

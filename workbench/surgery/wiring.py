@@ -118,9 +118,9 @@ class Link(msgspec.Struct, frozen=True):
 
     def kept(self, out_order: Index, in_order: Index) -> float:
         """The importance that these orders keep, 0..1."""
-        together = self.out_block[:, None] == self.in_block[None, :]
-        together &= (out_order != NEW)[:, None] & (in_order != NEW)[None, :]
-        return float(self.importance[np.ix_(out_order, in_order)][together].sum())
+        rows, columns = self.importance.shape
+        by_block = _members(self.out_block, out_order, rows) @ self.importance
+        return float((by_block * _members(self.in_block, in_order, columns)).sum())
 
 
 class Wiring:
@@ -138,7 +138,12 @@ class Wiring:
         basic = [name for name, axis in new.axes.items() if not axis.parts and name not in FIXED]
         resized = [n for n in basic if self.old.axes[n].width != new.axes[n].width]
         self.cut = [n for n in resized if self.old.axes[n].width > new.axes[n].width]
-        users = {n: [x for _, x in self.old.layers() if self._is_link(x, n)] for n in basic}
+        users: dict[str, list[Layer]] = {name: [] for name in basic}
+        for _, layer in self.old.layers():
+            if layer.kind in LINKING:
+                parts = _basic(self.old, layer.in_axis) | _basic(self.old, layer.out_axis)
+                for name in parts - FIXED:
+                    users[name].append(layer)
         # An axis whose layers mostly stay as they are keeps its order: another one would cost them.
         self.free = [
             name for name in basic
@@ -147,10 +152,6 @@ class Wiring:
         ]  # fmt: skip
         used = {x.path for name in self.free for x in users[name]} | self.reached
         self.links = self._links(used)
-
-    def _is_link(self, layer: Layer, axis: str) -> bool:
-        sides = (layer.in_axis, layer.out_axis)
-        return layer.kind in LINKING and any(self.source.starts(side, axis) for side in sides)
 
     def plain(self) -> Orders:
         """The channels of highest score in their old order; new ones behind them."""
@@ -271,6 +272,12 @@ def reached(old: Network, new: Network) -> set[str]:
         != (new.weight_shape(after[layer.path]), new.groups(after[layer.path]))
         and layer.kind in LINKING
     }
+
+
+def _basic(network: Network, axis: str) -> set[str]:
+    """The axes without parts that an axis is made of."""
+    parts = network.axes[axis].parts
+    return set().union(*(_basic(network, part) for part in parts)) if parts else {axis}
 
 
 def axis_starts(network: Network, axis: str, part: str, start: int = 0) -> list[int]:
