@@ -97,6 +97,25 @@ def previous(state: SessionState) -> Variant | None:
     return None if target is None else state.variants[target]
 
 
+def tree(state: SessionState) -> list[tuple[int, int]]:
+    """Every variant with its depth, each branch in one piece.
+
+    Where history forked, the earlier branches come first and deeper, and the latest goes on.
+    """
+    children: dict[int | None, list[int]] = {}
+    for number in sorted(state.variants):
+        children.setdefault(state.variants[number].parent, []).append(number)
+    found: list[tuple[int, int]] = []
+    waiting = [(number, 0) for number in reversed(children.get(None, []))]
+    while waiting:
+        number, depth = waiting.pop()
+        found.append((number, depth))
+        after = children.get(number, [])
+        waiting += [(child, depth) for child in after[-1:]]
+        waiting += [(child, depth + 1) for child in reversed(after[:-1])]
+    return found
+
+
 class Difference(msgspec.Struct, frozen=True):
     """A row of two variants that is not the same in both."""
 

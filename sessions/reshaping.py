@@ -5,6 +5,7 @@ depthwise conv) and `expand` (those after it).
 """
 
 import difflib
+from collections import Counter
 from collections.abc import Iterable, Iterator
 
 import msgspec
@@ -109,8 +110,14 @@ def options(network: Network, name: str, target: str) -> tuple[int, ...]:
                 raise EditError(f"widen:{target} is not possible: name a stage or one unit")
             rest = _others(network, target) if is_stage else 0
             now = network.axes[axes[0]].width
+            if is_stage and _grouped_on(network, axes[0]):
+                return (rest + now,)
             wider = _legal_widths(network, axes[0], range(now, WIDEST * now + 1))
-            return tuple(rest + w for w in wider)
+            if is_stage:
+                return tuple(rest + w for w in wider)
+            (unit,) = units(network, target)
+            held = _blocks(unit, axes[0], now)
+            return tuple(w for w in wider if held <= _blocks(unit, axes[0], w))
         case "groups":
             return _legal_groups(network, target)
         case "kernel":
@@ -275,7 +282,20 @@ def _reason(network: Network, name: str, target: str, wanted: int) -> str:
             for axis in (layer.in_axis, layer.out_axis)
         }
         return f"groups have to divide {', '.join(map(str, sorted(widths)))} channels"
-    if _is_stage(network, target) and name != "mid":
+    is_stage = _is_stage(network, target)
+    is_divided = (
+        not is_stage
+        and name == "widen"
+        and not undivided(_with_axis(network, mid_axes(network, target)[0], wanted))
+    )
+    if is_divided and wanted <= WIDEST * value(network, "widen", target):
+        return "channels would change their groups and break connections"
+    if name == "widen" and is_stage and (found := _grouped_on(network, own_axis(network, target))):
+        return (
+            f"more channels would move those of {found.path} across its {found.groups} groups "
+            "and break connections; make its groups 1 first"
+        )
+    if is_stage and name != "mid":
         rest = _others(network, target)
         if wanted <= rest:
             return f"{rest} of its channels come from the stage before"
@@ -316,6 +336,36 @@ def _count(network: Network, axis: str, part: str) -> int:
     if axis == part:
         return 1
     return sum(_count(network, inner, part) for inner in network.axes[axis].parts)
+
+
+def _blocks(unit: Unit, axis: str, width: int) -> Counter[tuple[int, ...]]:
+    """How many channels of an inner axis lie in the same block of every conv on it.
+
+    Wider, the channels keep their connections if there is as much room for each such set.
+    """
+    blocks: list[list[int]] = [[] for _ in range(width)]
+    channels = list(range(width))
+    for layer in unit.branch:
+        if layer.kind == "conv" and layer.in_axis == axis:
+            for place, channel in enumerate(channels):
+                blocks[channel].append(place // (width // layer.groups))
+        elif layer.kind == "conv" and layer.out_axis == axis:
+            channels = list(range(width))
+            for channel in channels:
+                blocks[channel].append(channel // (width // layer.groups))
+        elif layer.kind == "shuffle" and layer.in_axis == axis:
+            run = width // layer.groups
+            channels = [channels[i * run + j] for j in range(run) for i in range(layer.groups)]
+    return Counter(map(tuple, blocks))
+
+
+def _grouped_on(network: Network, axis: str) -> Layer | None:
+    """A grouped conv that the channels of a basic axis run into or out of."""
+    for _, layer in network.layers(include_off=True):
+        is_on = _count(network, layer.in_axis, axis) or _count(network, layer.out_axis, axis)
+        if layer.kind == "conv" and layer.groups > 1 and is_on:
+            return layer
+    return None
 
 
 def _regrouped(network: Network, target: str) -> list[Layer]:

@@ -346,8 +346,8 @@ def test_variants_are_lines_with_their_figures_indented_where_history_branched(
     assert title.split() == ["variant", "units", "MACs", "F1", "score"]
     assert lines[0].split() == ["v0", "opened", "4-8-4", "1,688,940", "0.8350", "0.1237"]
     assert lines[1].split() == ["v1", "off:stage1.unit3", "3-8-4", "1,597,440", "—", "—"]
-    assert [line.index("v") for line in lines] == [1, 1, 1, 3]
-    assert lines[3].startswith("▸  v3")
+    assert [line.index("v") for line in lines] == [1, 3, 3, 1]
+    assert lines[3].startswith("▸v3")
     assert {len(line) for line in lines} == {80}
     for name in ("units", "MACs", "F1", "score"):
         end = title.index(name) + len(name)

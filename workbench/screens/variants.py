@@ -43,6 +43,7 @@ class VariantsScreen(ModalScreen[int | None]):
         super().__init__()
         self._state = state
         self._is_live = is_live
+        self._order = [number for number, _ in history.tree(state)]
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """A recording takes no names."""
@@ -56,7 +57,7 @@ class VariantsScreen(ModalScreen[int | None]):
             yield OptionList(
                 *(
                     Option(Text(line), id=str(n))
-                    for n, line in zip(self._state.variants, lines[1:], strict=True)
+                    for n, line in zip(self._order, lines[1:], strict=True)
                 )
             )
             yield Input(placeholder="a name for this variant", id="name")
@@ -66,9 +67,8 @@ class VariantsScreen(ModalScreen[int | None]):
     def on_mount(self) -> None:
         """Start at the current variant."""
         self.query_one(Input).display = False
-        numbers_ = list(self._state.variants)
-        if self._state.current in numbers_:
-            self.query_one(OptionList).highlighted = numbers_.index(self._state.current)
+        if self._state.current in self._order:
+            self.query_one(OptionList).highlighted = self._order.index(self._state.current)
 
     def on_option_list_option_selected(self, event: OptionList.OptionSelected) -> None:
         """Answer with the variant."""
@@ -81,7 +81,7 @@ class VariantsScreen(ModalScreen[int | None]):
     @property
     def _highlighted(self) -> int | None:
         at = self.query_one(OptionList).highlighted
-        return None if at is None else list(self._state.variants)[at]
+        return None if at is None else self._order[at]
 
     def action_name(self) -> None:
         """Ask for a name."""
@@ -104,7 +104,7 @@ class VariantsScreen(ModalScreen[int | None]):
         variants = self._state.variants
         named = msgspec.structs.replace(variants[number], name=name)
         self._state = msgspec.structs.replace(self._state, variants=variants | {number: named})
-        at = list(variants).index(number)
+        at = self._order.index(number)
         lines = variant_lines(self._state, self._room)
         values.replace_option_prompt_at_index(at, Text(lines[at + 1]))
 
@@ -163,16 +163,13 @@ def comparison(state: SessionState, a: int, b: int) -> Table:
 
 
 def variant_lines(state: SessionState, width: int) -> list[str]:
-    """A title and a line for every variant, indented where the history branched."""
+    """A title and a line for every variant, in the order of the tree of history."""
     room = width - 38
     lines = [f"{'variant':<{room}}{'units':>9}{'MACs':>12}{'F1':>8}{'score':>9}"]
-    depths: dict[int, int] = {}
-    for number, variant in state.variants.items():
-        siblings = [v.number for v in state.variants.values() if v.parent == variant.parent]
-        depth = depths.get(variant.parent, 0) if variant.parent is not None else 0
-        depths[number] = depth + siblings.index(number)
+    for number, depth in history.tree(state):
+        variant = state.variants[number]
         mark = "▸" if number == state.current else " "
-        name = f"{mark}{'  ' * min(depths[number], 6)}v{number} {variant.name or variant.label}"
+        name = f"{mark}{'  ' * min(depth, 6)}v{number} {variant.name or variant.label}"
         units = "-".join(map(str, variant.network.units_per_stage))
         f1 = score = "—"
         if variant.evaluation is not None:

@@ -178,6 +178,11 @@ def _reshaped(
     if isinstance(edit, Cut) and edit.criterion in DATA_CRITERIA and measured is None:
         raise EditError(f"{edit.criterion} needs images: measure the channels first")
     done = reshape(network, edited, state, edit, measured, is_arranged=is_arranged)
+    if isinstance(edit, Widen) and not done.is_whole:
+        raise EditError(
+            f"{edits.text(edit)} would move channels across groups and break connections: "
+            f"try a multiple of {edit.value}, or fewer groups first"
+        )
     changed = tuple(
         layer.path
         for _, layer in edited.layers(include_off=True)

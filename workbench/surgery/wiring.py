@@ -145,8 +145,9 @@ class Wiring:
                 for name in parts - FIXED:
                     users[name].append(layer)
         # An axis whose layers mostly stay as they are keeps its order: another one would cost them.
+        # Resized axes come first: where places for all their channels exist, nothing else moves.
         self.free = [
-            name for name in basic
+            name for name in sorted(basic, key=lambda name: name not in resized)
             if name in resized
             or 2 * sum(x.path in self.reached for x in users[name]) >= len(users[name]) > 0
         ]  # fmt: skip
