@@ -2,7 +2,7 @@
 
 import pytest
 
-from sessions import events, history, macs
+from sessions import edits, events, history, macs
 from sessions.commands import Lineage
 from sessions.edits import Classes, UnitOff
 from sessions.reducer import reduce, reduce_all
@@ -165,3 +165,47 @@ def test_training_can_be_undone(opened):
     assert state.current == 2
     assert undone(state).current == 1
     assert redone(undone(state)).current == 2
+
+
+def test_edits_since_a_job_began_can_be_carried_over_to_its_result(opened):
+    # GIVEN a job on v0 that ends after two edits on v0
+    state = reduce_all([opened, edited(1, 0, A), edited(2, 1, B), *trained(1, 0, 3)])
+    state = go(state, 2)
+    # THEN they are what its result waits for
+    assert history.carriable(state) == (3, (A, B))
+    assert history.edits_since(state, 0, 2) == (A, B)
+
+
+def test_what_a_job_made_is_not_an_edit_to_carry(opened):
+    state = reduce_all([opened, *trained(1, 0, 1), edited(2, 1, A)])
+    assert history.edits_since(state, 0, 2) is None
+    assert history.carriable(state) is None
+    assert history.carriable(go(state, 0)) is None
+
+
+def test_the_latest_result_is_the_one_to_carry(opened):
+    steps = [opened, edited(1, 0, A), *trained(1, 0, 2), *trained(2, 0, 3)]
+    assert history.carriable(go(reduce_all(steps), 1)) == (3, (A,))
+
+
+def test_the_tree_keeps_branches_together_and_the_latest_on_its_line(opened):
+    state = reduce_all([opened, edited(1, 0, A), edited(2, 1, B), edited(3, 0, C), edited(4, 3, A)])
+    assert history.tree(state) == [(0, 0), (1, 1), (2, 1), (3, 0), (4, 0)]
+
+
+def test_differences_name_units_and_their_macs(published):
+    before = published()
+    after = edits.apply(edits.apply(before, UnitOff("stage1.unit2")), edits.Mid("stage2.unit4", 24))
+    rows = {row.path: row for row in history.differences(before, after)}
+    assert rows.keys() == {"stage1.unit2", "stage2.unit4"}
+    assert (rows["stage1.unit2"].after, rows["stage1.unit2"].macs) == ("off", -91_500)
+    assert rows["stage2.unit4"].before == "30/3 → 30 3×3 → 120/3"
+    assert rows["stage2.unit4"].after == "24/3 → 24 3×3 → 120/3"
+    assert sum(row.macs for row in rows.values()) == macs.count(after) - macs.count(before)
+
+
+def test_a_name_is_given_and_taken_away(opened):
+    state = reduce(reduce_all([opened]), events.VariantNamed(variant=0, name="base"))
+    assert state.variants[0].name == "base"
+    assert reduce(state, events.VariantNamed(variant=0, name="")).variants[0].name == ""
+    assert reduce(state, events.VariantNamed(variant=9, name="x")) == state
