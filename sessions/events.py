@@ -14,6 +14,8 @@ from sessions.recipe import Recipe
 from sessions.score import Rule
 
 JobKind = Literal["evaluate", "recover", "fine-tune", "measure"]
+CHANGING = frozenset({"recover", "fine-tune"})
+"""Jobs that end in another variant."""
 
 
 class LayerStats(msgspec.Struct, frozen=True):

@@ -325,7 +325,7 @@ def _interrupted(state: SessionState, reason: str) -> SessionState:
     for job in state.jobs.values():
         if not job.is_active:
             continue
-        status = "cancelled" if job.result is None else "interrupted"
+        status = "interrupted" if job.kind in events.CHANGING else "cancelled"
         state = _with_job(state, job.number, status=status, reason=reason, left_s=None)
     return state
 

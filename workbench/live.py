@@ -23,6 +23,7 @@ from sessions.commands import (
 )
 from sessions.edits import Classes, Cut, Edit, EditError
 from sessions.events import (
+    CHANGING,
     AnyEvent,
     CommandFailed,
     DataOpened,
@@ -49,8 +50,6 @@ from sessions.state import SessionState, Variant
 from workbench.processes import Child
 from workbench.recorder import Recorder
 
-CHANGING = frozenset({"recover", "fine-tune"})
-"""Jobs that end in another variant."""
 OTHER_DATA = "these are not the images of before: F1 cannot be compared with what was measured"
 SETTLE_S = 0.3
 """Seconds after the last edit until F1 is measured by itself."""

@@ -31,6 +31,13 @@ ALL_EDITS = (
     edits.Head("conv"),
     edits.Classes(9, seed=5),
     edits.InputSize(80),
+    edits.Width("stage3", 210, criterion="taylor", scores="fa" * 32),
+    edits.Mid("stage2.unit4", 24, criterion="random", seed=7),
+    edits.Groups("stage3.unit2.expand", 1, criterion="bn"),
+    edits.Kernel("stage1", 5),
+    edits.Widen("stage2.unit4", 36, seed=3),
+    edits.Rank("init.conv", (2, 4)),
+    edits.Rank("output.head", rule="90%"),
 )
 EVENTS = (
     events.ModelOpened(
@@ -70,6 +77,8 @@ EVENTS = (
             exact=False,
             max_error=1e-7,
             lost=("biases",),
+            kept=0.1 + 0.7,
+            kept_layers={"stage3.unit2.compress_conv1": 1 / 3},
             stats=STATS,
             is_preparation=True,
             seconds=0.01,
@@ -78,6 +87,8 @@ EVENTS = (
     ),
     *(events.EditRejected(variant=2, parent=1, edit=e, reason="it stays") for e in ALL_EDITS),
     events.VariantSelected(variant=0),
+    events.VariantNamed(variant=2, name='"läng" 2'),
+    events.RanksDescribed(variant=2, layer="init.conv", kept=(0.5, 1.0), auto=(2, 4)),
     events.JobQueued(
         job=1, job_kind="fine-tune", variant=2, result=3, recipe=RECIPE, is_automatic=True
     ),
@@ -101,6 +112,7 @@ EVENTS = (
         weights_sha256="78",
         stats=STATS,
         evaluation=EVALUATION,
+        scores="fa" * 32,
         seconds=60.0,
     ),
     events.JobFailed(job=1, reason="the loss became nan"),
@@ -129,6 +141,7 @@ COMMANDS = (
         )
         for edit in ALL_EDITS
     ),
+    commands.DescribeRanks(folder="s", variant=2, lineage=LINEAGE, layer="init.conv"),
     commands.SaveModel(folder="s", variant=2, lineage=LINEAGE, path="out.pt"),
     commands.OpenData(source="digits", size=80, channels=1, seed=3),
     commands.RunJob(

@@ -7,7 +7,20 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sessions import edits
-from sessions.edits import Classes, EditError, Head, InputSize, UnitOff, UnitOn
+from sessions.edits import (
+    Classes,
+    EditError,
+    Groups,
+    Head,
+    InputSize,
+    Kernel,
+    Mid,
+    Rank,
+    UnitOff,
+    UnitOn,
+    Widen,
+    Width,
+)
 
 TEXTS = {
     "off:stage1.unit3": UnitOff("stage1.unit3"),
@@ -16,6 +29,16 @@ TEXTS = {
     "head:linear": Head("linear"),
     "classes:9": Classes(9),
     "input:80": InputSize(80),
+    "width:stage3=210": Width("stage3", 210),
+    "width:stage3=210@fpgm": Width("stage3", 210, criterion="fpgm"),
+    "mid:stage2.unit4=24": Mid("stage2.unit4", 24),
+    "groups:stage3.unit2.expand=1": Groups("stage3.unit2.expand", 1),
+    "kernel:stage1=5": Kernel("stage1", 5),
+    "widen:stage2.unit4=36": Widen("stage2.unit4", 36),
+    "rank:stage3.unit2.expand_conv3=8": Rank("stage3.unit2.expand_conv3", (8,)),
+    "rank:init.conv=2x4": Rank("init.conv", (2, 4)),
+    "rank:output.head=auto": Rank("output.head", rule="auto"),
+    "rank:output.head=90%": Rank("output.head", rule="90%"),
 }
 
 
