@@ -8,7 +8,7 @@ import msgspec
 
 from sessions import network as net
 from sessions.network import Axis, Layer, Network, Unit
-from sessions.reshaping import EditError, nearest
+from sessions.targets import EditError, nearest
 
 
 def decomposed(network: Network, path: str, ranks: tuple[int, ...]) -> Network:

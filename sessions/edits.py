@@ -14,7 +14,7 @@ import msgspec
 from sessions import decomposing, reshaping
 from sessions import network as net
 from sessions.network import Axis, Network
-from sessions.reshaping import EditError as EditError
+from sessions.targets import EditError as EditError
 
 INPUT_SIZES = (8, 1024)
 """Smallest and largest input edge in pixels."""

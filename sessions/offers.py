@@ -2,7 +2,7 @@
 
 import msgspec
 
-from sessions import decomposing, edits, macs, reshaping
+from sessions import decomposing, edits, macs, reshaping, targets
 from sessions.edits import CRITERIA, Cut, Edit, EditError, Rank
 from sessions.network import Layer, Network
 from sessions.score import Rule
@@ -61,7 +61,7 @@ def offers(network: Network, path: str) -> tuple[Offer, ...]:
             continue
         if is_choice:
             part = target.rpartition(".")[2]
-            key = f"{name}.{part}" if name == "groups" and part in reshaping.PARTS else name
+            key = f"{name}.{part}" if name == "groups" and part in targets.PARTS else name
             found.append(Offer(name, target, TITLES[key], now))
     return tuple(found)
 
@@ -106,7 +106,7 @@ def _preview(variant: Variant, rule: Rule, value: str, edit: Edit | None) -> Pre
 
 def _candidates(network: Network, path: str) -> list[tuple[str, str]]:
     names = [(name, path) for name in ("width", "mid", "groups")]
-    names += [("groups", f"{path}.{part}") for part in reshaping.PARTS]
+    names += [("groups", f"{path}.{part}") for part in targets.PARTS]
     names += [("kernel", path), ("widen", path), ("rank", path)]
     for stage in network.stages:
         if stage.is_plain and stage.path == path:  # its layers are few: no need to go there
@@ -117,7 +117,7 @@ def _candidates(network: Network, path: str) -> list[tuple[str, str]]:
     # A layer's row offers what can be changed of it.
     parts = {
         part: [layer.path for layer in _layers(network, f"{owner}.{part}")]
-        for part in reshaping.PARTS
+        for part in targets.PARTS
     }
     kinds = {layer.path: layer.kind for _, layer in network.layers(include_off=True)}
     found = [("groups", f"{owner}.{part}") for part, paths in parts.items() if path in paths]
@@ -128,6 +128,6 @@ def _candidates(network: Network, path: str) -> list[tuple[str, str]]:
 
 def _layers(network: Network, target: str) -> tuple[Layer, ...]:
     try:
-        return reshaping.grouped_layers(network, target)
+        return targets.grouped_layers(network, target)
     except EditError:
         return ()

@@ -1,28 +1,27 @@
-"""Widths, groups and kernels of a Network: what is legal, and the network after it.
+"""Widths, groups and kernels of a Network: what is legal, and the network after it."""
 
-Targets are paths of the tree: a stage, a unit, or a unit's `compress` (the 1x1 convs before its
-depthwise conv) and `expand` (those after it).
-"""
-
-import difflib
 from collections import Counter
 from collections.abc import Iterable, Iterator
 
 import msgspec
 
 from sessions import network as net
-from sessions.network import Axis, Layer, Network, Stage, Unit
+from sessions.network import Axis, Layer, Network, Unit
+from sessions.targets import (
+    PARTS,
+    EditError,
+    grouped_layers,
+    inherited,
+    is_stage,
+    mid_axes,
+    own_axis,
+    stage_of,
+    units,
+)
 
-PARTS = ("compress", "expand")
 LARGEST_KERNEL = 11
 WIDEST = 4
 """A widened axis has at most so many times its channels."""
-FIXED = frozenset({"image", "classes"})
-"""Axes whose width the data decides."""
-
-
-class EditError(ValueError):
-    """An edit that is not possible: the message gives the reason and the nearest legal value."""
 
 
 def with_width(network: Network, target: str, value: int) -> Network:
@@ -33,7 +32,7 @@ def with_width(network: Network, target: str, value: int) -> Network:
     """
     axis = own_axis(network, target)
     _check_legal(network, "width", target, value)
-    return _with_axis(network, axis, value - _others(network, target))
+    return _with_axis(network, axis, value - inherited(network, target))
 
 
 def with_mid(network: Network, target: str, value: int) -> Network:
@@ -77,8 +76,8 @@ def with_kernel(network: Network, target: str, value: int) -> Network:
 def widened(network: Network, target: str, value: int) -> Network:
     """The network with more channels in a stage, or in a unit's bottleneck."""
     _check_legal(network, "widen", target, value)
-    if _is_stage(network, target):
-        return _with_axis(network, own_axis(network, target), value - _others(network, target))
+    if is_stage(network, target):
+        return _with_axis(network, own_axis(network, target), value - inherited(network, target))
     (axis,) = mid_axes(network, target)
     return _with_axis(network, axis, value)
 
@@ -95,7 +94,7 @@ def options(network: Network, name: str, target: str) -> tuple[int, ...]:
     """
     match name:
         case "width":
-            axis, rest = own_axis(network, target), _others(network, target)
+            axis, rest = own_axis(network, target), inherited(network, target)
             room = network.axes[axis].width
             return tuple(rest + w for w in _legal_widths(network, axis, range(1, room + 1)))
         case "mid":
@@ -104,16 +103,16 @@ def options(network: Network, name: str, target: str) -> tuple[int, ...]:
             legal = [set(_legal_widths(network, axis, range(1, room + 1))) for axis in axes]
             return tuple(sorted(set.intersection(*legal)))
         case "widen":
-            is_stage = _is_stage(network, target)
-            axes = (own_axis(network, target),) if is_stage else mid_axes(network, target)
+            whole = is_stage(network, target)
+            axes = (own_axis(network, target),) if whole else mid_axes(network, target)
             if len(axes) != 1:
                 raise EditError(f"widen:{target} is not possible: name a stage or one unit")
-            rest = _others(network, target) if is_stage else 0
+            rest = inherited(network, target) if whole else 0
             now = network.axes[axes[0]].width
-            if is_stage and _grouped_on(network, axes[0]):
+            if whole and _grouped_on(network, axes[0]):
                 return (rest + now,)
             wider = _legal_widths(network, axes[0], range(now, WIDEST * now + 1))
-            if is_stage:
+            if whole:
                 return tuple(rest + w for w in wider)
             (unit,) = units(network, target)
             held = _blocks(unit, axes[0], now)
@@ -148,93 +147,9 @@ def value(network: Network, name: str, target: str) -> int:
             return next(layer.kernel for layer in found if layer.kind == "depthwise")
         case "mid":
             return network.width(mid_axes(network, target)[0])
-    if _is_stage(network, target):
-        return network.width(_stage(network, target).units[0].out_axis)
+    if is_stage(network, target):
+        return network.width(stage_of(network, target).units[0].out_axis)
     return network.width(mid_axes(network, target)[0])
-
-
-def own_axis(network: Network, target: str) -> str:
-    """The axis of the channels that a stage adds.
-
-    Raises:
-        EditError: no such stage, or its width is decided by the data.
-    """
-    if not _is_stage(network, target):
-        stages = [s.path for s in network.stages if _owned(s) not in FIXED]
-        if target in network.units:
-            raise EditError(
-                f"width:{target} is not possible: all units of a stage share its channels; "
-                f"use width:{target.rpartition('.')[0]}, or mid:{target} for its bottleneck"
-            )
-        raise EditError(f"no stage {target!r}: {nearest('width', target, stages)}")
-    axis = _owned(_stage(network, target))
-    if axis in FIXED:
-        raise EditError(f"the width of {target} is the number of classes: use classes:N")
-    return axis
-
-
-def mid_axes(network: Network, target: str) -> tuple[str, ...]:
-    """The bottleneck axes of a unit, or of all units of a stage.
-
-    Raises:
-        EditError: no such unit, or it has no bottleneck.
-    """
-    found: dict[str, None] = {}
-    for unit in units(network, target):
-        outside = {unit.branch[0].in_axis, unit.branch[-1].out_axis}
-        inside = [x.in_axis for x in unit.branch if x.kind in ("batch_norm", "depthwise")]
-        found |= dict.fromkeys(axis for axis in inside if axis not in outside)
-    if not found:
-        raise EditError(f"{target} has no bottleneck")
-    return tuple(found)
-
-
-def grouped_layers(network: Network, target: str) -> tuple[Layer, ...]:
-    """The 1x1 convs that a group count is for.
-
-    Convs that are dense in a unit of grouped ones stay dense unless they are named: so does
-    ShuffleNet's first 1x1 conv, whose few input channels are not grouped.
-
-    Raises:
-        EditError: no such target, or it has none.
-    """
-    part = target.rpartition(".")[2]
-    found: list[Layer] = []
-    for unit in units(network, target):
-        kinds = [layer.kind for layer in unit.branch]
-        middle = kinds.index("depthwise") if "depthwise" in kinds else len(kinds)
-        convs = {
-            "compress": [x for x in unit.branch[:middle] if _is_pointwise(x)],
-            "expand": [x for x in unit.branch[middle:] if _is_pointwise(x)],
-        }
-        both = convs["compress"] + convs["expand"]
-        if part in PARTS:
-            found += convs[part]
-        elif any(layer.groups > 1 for layer in both):
-            found += [layer for layer in both if layer.groups > 1]
-        else:
-            found += both
-    if not found:
-        raise EditError(f"{target} has no 1x1 conv to group")
-    return tuple(found)
-
-
-def units(network: Network, target: str) -> tuple[Unit, ...]:
-    """The units that a target names, off ones included.
-
-    Raises:
-        EditError: it names none; the message has the nearest that does.
-    """
-    path, _, part = target.rpartition(".")
-    name = path if part in PARTS else target
-    if name in network.units and not any(s.is_plain and s.path == name for s in network.stages):
-        return (network.units[name],)
-    stages = [stage for stage in network.stages if not stage.is_plain]
-    for stage in stages:
-        if stage.path == name:
-            return stage.units
-    known = [s.path for s in stages] + [u.path for s in stages for u in s.units]
-    raise EditError(f"no stage or unit {name!r}: {nearest('', name, known)}")
 
 
 def undivided(network: Network) -> str:
@@ -258,7 +173,7 @@ def _check_legal(network: Network, name: str, target: str, wanted: int) -> None:
             f"widen:{target}={wanted} adds channels"
         )
     if name == "widen" and wanted < now:
-        cut = "width" if _is_stage(network, target) else "mid"
+        cut = "width" if is_stage(network, target) else "mid"
         raise EditError(f"widen:{target}={wanted} has fewer channels: use {cut}:{target}={wanted}")
     below = [v for v in legal if v < wanted][-1:]
     above = [v for v in legal if v > wanted][:1]
@@ -282,21 +197,21 @@ def _reason(network: Network, name: str, target: str, wanted: int) -> str:
             for axis in (layer.in_axis, layer.out_axis)
         }
         return f"groups have to divide {', '.join(map(str, sorted(widths)))} channels"
-    is_stage = _is_stage(network, target)
+    whole = is_stage(network, target)
     is_divided = (
-        not is_stage
+        not whole
         and name == "widen"
         and not undivided(_with_axis(network, mid_axes(network, target)[0], wanted))
     )
     if is_divided and wanted <= WIDEST * value(network, "widen", target):
         return "channels would change their groups and break connections"
-    if name == "widen" and is_stage and (found := _grouped_on(network, own_axis(network, target))):
+    if name == "widen" and whole and (found := _grouped_on(network, own_axis(network, target))):
         return (
             f"more channels would move those of {found.path} across its {found.groups} groups "
             "and break connections; make its groups 1 first"
         )
-    if is_stage and name != "mid":
-        rest = _others(network, target)
+    if whole and name != "mid":
+        rest = inherited(network, target)
         if wanted <= rest:
             return f"{rest} of its channels come from the stage before"
         axes: tuple[str, ...] = (own_axis(network, target),)
@@ -388,31 +303,3 @@ def _with_layers(network: Network, target: str, paths: set[str], **changes: int)
 
 def _with_axis(network: Network, axis: str, width: int) -> Network:
     return msgspec.structs.replace(network, axes=network.axes | {axis: Axis(width)})
-
-
-def _is_stage(network: Network, target: str) -> bool:
-    return any(stage.path == target for stage in network.stages)
-
-
-def _stage(network: Network, target: str) -> Stage:
-    return next(stage for stage in network.stages if stage.path == target)
-
-
-def _owned(stage: Stage) -> str:
-    return stage.units[0].branch[-1].out_axis
-
-
-def _others(network: Network, target: str) -> int:
-    """Channels of a stage that it has from the stage before."""
-    stage = _stage(network, target)
-    return network.width(stage.units[0].out_axis) - network.axes[_owned(stage)].width
-
-
-def _is_pointwise(layer: Layer) -> bool:
-    return layer.kind == "conv" and layer.kernel == 1
-
-
-def nearest(name: str, wanted: str, known: list[str]) -> str:
-    """The known name most like a wanted one, in words; with the name of an edit before it."""
-    near = difflib.get_close_matches(wanted, known, 1, 0.0)
-    return f"the nearest is {name}{':' if name else ''}{near[0]}" if near else "there is none"

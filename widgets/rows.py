@@ -8,10 +8,10 @@ import msgspec
 from sessions import macs
 from sessions.events import LayerStats
 from sessions.network import WEIGHTED, Layer, Network, Stage, Unit
-from sessions.reshaping import EditError, mid_axes
 from sessions.score import Rule
 from sessions.state import Variant
 from sessions.stats import unit_std
+from sessions.targets import EditError, mid_axes
 
 SHOWN_LAYERS = WEIGHTED | {"batch_norm"} | macs.POOLS
 """Layers that have weights or MACs in some convention; the others would be empty rows."""

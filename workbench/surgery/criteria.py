@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sessions.network import WEIGHTED, Layer
-from sessions.reshaping import FIXED
+from sessions.targets import FIXED
 from workbench.surgery.wiring import Source
 
 Vector = NDArray[np.float64]

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
 
 from sessions.network import Layer, Network, Unit
-from sessions.reshaping import FIXED
+from sessions.targets import FIXED
 
 Weights = Mapping[str, NDArray[np.float32]]
 Index = NDArray[np.intp]

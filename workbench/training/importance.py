@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from sessions.network import Layer, Network, Unit
-from sessions.reshaping import FIXED
+from sessions.targets import FIXED
 from workbench.surgery.build import State, apply_layer, joined
 from workbench.training.data import Split
 from workbench.training.evaluate import normalised
