@@ -2,6 +2,7 @@
 
 import asyncio
 import gc
+import signal
 from collections.abc import Callable
 from pathlib import Path
 from typing import ClassVar
@@ -35,6 +36,7 @@ from widgets.network_tree import NetworkTree
 from widgets.replay_bar import ReplayBar
 from workbench.live import LiveSession, RequestError
 from workbench.player import Player
+from workbench.processes import ENDED_AS_ASKED
 from workbench.screens.dialogs import (
     HelpScreen,
     RecipeScreen,
@@ -110,6 +112,9 @@ class WorkbenchApp(App[str]):
 
     async def on_mount(self) -> None:
         """Show the screen, then start what feeds it."""
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGHUP):  # the terminal is given back as it was
+            loop.add_signal_handler(number, self.exit)
         await self.push_screen(self.main)
         if self.live is not None:
             self.live.listener = self.take
@@ -381,6 +386,8 @@ def describe(event: AnyEvent | Unknown, state: SessionState) -> tuple[str, Sever
                 )
         case CommandFailed(reason=reason):
             return reason, "error"
+        case ProcessExited(process=process, reason=reason) if reason == ENDED_AS_ASKED:
+            return f"the {process} {reason}; c goes on with the job", "information"
         case ProcessExited(process=process, reason=reason):
             return f"the {process} was {reason}; it starts again when needed", "error"
         case ModelSaved(path=path, macs=macs, ptflops_macs=counted, bytes=size):

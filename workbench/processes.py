@@ -13,6 +13,7 @@ LINE_LIMIT = 64 * 1024 * 1024
 """Longest accepted event in bytes."""
 LEAVE_S = 8.0
 """Seconds a child has to save and exit once its stdin is closed."""
+ENDED_AS_ASKED = "ended as asked"
 TERMINATE_S = 2.0
 
 
@@ -29,6 +30,7 @@ class Child:
         self._reader: asyncio.Task[None] | None = None
         self._start_lock = asyncio.Lock()
         self._is_closing = False
+        self._is_terminated = False
 
     @property
     def pid(self) -> int | None:
@@ -50,8 +52,9 @@ class Child:
             pass  # it just ended: the reader reports that, with the reason
 
     def terminate(self) -> None:
-        """End the process now; it is reported like any other end."""
+        """End the process now; it is reported as asked for."""
         if self._process is not None and self._process.returncode is None:
+            self._is_terminated = True
             self._process.terminate()
 
     async def close(self) -> None:
@@ -97,7 +100,9 @@ class Child:
         if self._process is process:
             self._process = None
         if not self._is_closing:
-            reason = f"{_how(code)}; details in {self._log_file}"
+            how = ENDED_AS_ASKED if self._is_terminated else _how(code)
+            reason = how if self._is_terminated else f"{how}; details in {self._log_file}"
+            self._is_terminated = False
             self._on_event(ProcessExited(process=self.name, code=code, reason=reason))
 
 

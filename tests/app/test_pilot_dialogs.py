@@ -187,3 +187,22 @@ async def test_the_recipe_dialog_starts_a_fine_tuning_with_what_was_typed(
         assert app.screen.query_one("#epochs", Input).value == "3"
         await pilot.press("escape")
         assert len(staged.live.state.jobs) == 1
+
+
+async def test_an_existing_file_is_overwritten_only_when_asked_twice(
+    opened_app: Any, staged: Any, tmp_path: Any
+) -> None:
+    there = tmp_path / "there.pt"
+    there.write_bytes(b"mine")
+    async with opened_app() as (app, pilot):
+        await pilot.press("s")
+        await pilot.pause()
+        app.screen.query_one(Input).value = str(there)
+        await pilot.press("enter")
+        await pilot.pause()
+        assert isinstance(app.screen, SaveScreen)
+        assert "exists" in str(app.screen.query_one("#hint", Label).render())
+        assert not any(isinstance(c, SaveModel) for c in staged.engine.commands)
+        await pilot.press("enter")
+        await pilot.pause()
+        assert [c.path for c in staged.engine.commands if isinstance(c, SaveModel)] == [str(there)]

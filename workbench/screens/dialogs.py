@@ -1,6 +1,7 @@
 """Small dialogs over the main screen: help, save as, recipe."""
 
 from collections.abc import Iterable
+from pathlib import Path
 from typing import ClassVar
 
 from rich.table import Table
@@ -84,17 +85,25 @@ class SaveScreen(ModalScreen[str | None]):
     def __init__(self, suggestion: str) -> None:
         super().__init__()
         self._suggestion = suggestion
+        self._warned_of = ""
+        """A file that exists, and that the user has been told of."""
 
     def compose(self) -> ComposeResult:
         """A path to type."""
         with Vertical(classes="dialog"):
             yield Label("Save the current variant as (.pt, .pth or .safetensors)")
             yield Input(self._suggestion)
-            yield Label("enter saves, escape cancels", classes="hint")
+            yield Label("enter saves, escape cancels", id="hint")
 
     def on_input_submitted(self, event: Input.Submitted) -> None:
-        """Answer with the path."""
-        self.dismiss(event.value.strip() or None)
+        """Answer with the path; one that exists is to be confirmed."""
+        path = event.value.strip()
+        if path and Path(path).expanduser().exists() and path != self._warned_of:
+            self._warned_of = path
+            warning = f"{Path(path).name} exists: enter again overwrites it, escape cancels"
+            self.query_one("#hint", Label).update(Text(warning, style="bold yellow"))
+            return
+        self.dismiss(path or None)
 
 
 class RecipeScreen(ModalScreen[Recipe | None]):
