@@ -148,6 +148,11 @@ class Network(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True, dic
         """Every unit by path, off ones included."""
         return {unit.path: unit for stage in self.stages for unit in stage.units}
 
+    @cached_property
+    def memo(self) -> dict[tuple[str, ...], tuple[int, ...]]:
+        """What others worked out about this network, so that it is worked out once."""
+        return {}
+
     @property
     def units_per_stage(self) -> tuple[int, ...]:
         """Units that are on, for each stage that is made of units."""

@@ -92,6 +92,13 @@ def options(network: Network, name: str, target: str) -> tuple[int, ...]:
     Raises:
         EditError: the target does not exist, or has no such value.
     """
+    key = ("options", name, target)
+    if key not in network.memo:
+        network.memo[key] = _options(network, name, target)
+    return network.memo[key]
+
+
+def _options(network: Network, name: str, target: str) -> tuple[int, ...]:
     match name:
         case "width":
             axis, rest = own_axis(network, target), inherited(network, target)

@@ -3,6 +3,7 @@
 It keeps nothing that a lineage does not name, so that a restarted engine goes on at once.
 """
 
+import os
 import time
 from pathlib import Path
 
@@ -150,6 +151,7 @@ class Engine:
 def main() -> None:
     """Serve commands until the parent is gone."""
     lower_priority(ENGINE_NICE)
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # read when numpy is imported
     channel = Channel()
     channel.serve(Engine(channel).handle)
 

@@ -105,8 +105,11 @@ def edit(
     edits.check_criterion(criterion)
     parsed = [_seeded(edits.parse(change, criterion), seed) for change in changes]
     with quiet_stdout():
+        import torch
+
         from workbench.surgery import files, stats
 
+        torch.set_num_threads(1)  # small operations: more threads only wait for each other
         opened = files.read_model(model)
         network, state, steps = apply_edits(opened.network, opened.state, parsed, data)
         saved = files.save(out, network, state)

@@ -134,7 +134,7 @@ def _tucker(values: Matrix, in_rank: int, out_rank: int) -> tuple[list[Matrix], 
 
 
 def _leading(matrix: Matrix, rank: int) -> Matrix:
-    return np.linalg.svd(matrix, full_matrices=False)[0][:, :rank]
+    return np.linalg.svd(matrix, full_matrices=rank > min(matrix.shape))[0][:, :rank]
 
 
 def _share(rule: str) -> float:
