@@ -14,6 +14,7 @@ from sessions.events import (
     DataFailed,
     DataProgressed,
     DataRequested,
+    Edited,
     EditRequested,
     Evaluated,
     Evaluation,
@@ -359,3 +360,19 @@ def test_a_long_variant_name_leaves_its_figures_whole(start: list[AnyEvent]) -> 
     line = variant_lines(after(*start, long), 64)[2]
     assert len(line) == 64
     assert line.split()[-4] == "4-8-4"
+
+
+def test_the_layer_panel_tells_what_an_edit_kept(start: list[AnyEvent]) -> None:
+    cut = edits.Groups("stage3.unit2", 6)
+    shares = {"stage3.unit2.compress_conv1": 0.5, "stage3.unit2.expand_conv3": 0.7}
+    answer = Edited(
+        variant=1, parent=0, edit=cut, macs=1, weights_sha256="x", exact=False, kept=0.6,
+        kept_layers=shares,
+    )  # fmt: skip
+    state = after(*start, answer)
+    assert state.variant is not None
+    rows = {row.path: row for row in tree_rows(state.variant, state.variants[0].network, CONTEST)}
+    lines = {path: views.layer_view(state, rows[path]).lines for path in rows}
+    assert "kept 60.0% in groups:stage3.unit2=6" in lines["stage3.unit2"]
+    assert "kept 50.0% in groups:stage3.unit2=6" in lines["stage3.unit2.compress_conv1"]
+    assert not any("kept" in line for line in lines["stage3.unit3"])

@@ -146,6 +146,7 @@ def layer_view(state: SessionState, row: Row) -> LayerView:
         lines.append(f"off: saves {row.macs:,} MACs; space switches it on again")
     if row.std is not None:
         lines.append(f"mean weight std {row.std:.3f}")
+    lines += _kept(variant, f"{row.path}.")
     if row.worth is not None:
         lines.append(f"pays off if it costs less than {row.worth:.4f} F1")
     elif row.unit:
@@ -171,10 +172,17 @@ def _layer(network: Network, variant: Variant, row: Row) -> LayerView:
     ]
     if shape:
         lines.append(f"weights {shape}")
+    lines += _kept(variant, layer.path)
     stats = variant.stats.get(layer.path)
     if stats is not None:
         lines += stats_lines(stats)
     return LayerView(title=row.path, lines=tuple(lines), stats=stats, stats_of=layer.name)
+
+
+def _kept(variant: Variant, path: str) -> list[str]:
+    """What the convs at a path kept of their importance in the variant's own edit."""
+    found = [share for name, share in variant.kept_layers.items() if name.startswith(path)]
+    return [f"kept {sum(found) / len(found):.1%} in {variant.label}"] if found else []
 
 
 def _heaviest(network: Network, variant: Variant, path: str) -> str:
