@@ -19,11 +19,11 @@ from torch import Tensor
 
 from sessions.compacting import compacted
 from sessions.network import Network
-from workbench.surgery import forms
 from workbench.surgery.build import build
-from workbench.surgery.export import Exported, export
+from workbench.surgery.exporting import forms
+from workbench.surgery.exporting.export import Exported, export
+from workbench.surgery.exporting.parity import LIMIT
 from workbench.surgery.files import read_model
-from workbench.surgery.parity import LIMIT
 
 State = dict[str, Tensor]
 IMAGES = torch.randn((3, 3, 32, 32), generator=torch.Generator().manual_seed(2))

@@ -13,11 +13,11 @@ from torch import Tensor
 
 from sessions.network import Network
 from workbench.errors import UserError
-from workbench.surgery import standalone
-from workbench.surgery.export import check_spares, check_target, export
-from workbench.surgery.forms import FORMS
-from workbench.surgery.parity import LIMIT, compare
-from workbench.surgery.staging import staged
+from workbench.surgery.exporting import standalone
+from workbench.surgery.exporting.export import check_spares, check_target, export
+from workbench.surgery.exporting.forms import FORMS
+from workbench.surgery.exporting.parity import LIMIT, compare
+from workbench.surgery.exporting.staging import staged
 
 State = dict[str, Tensor]
 TARGETS = {

@@ -17,7 +17,7 @@ from workbench.errors import UserError
 from workbench.surgery import families
 from workbench.surgery.build import expected_shapes
 from workbench.surgery.compact import compact
-from workbench.surgery.export import export
+from workbench.surgery.exporting.export import export
 from workbench.surgery.families import shufflenet
 from workbench.surgery.families.upstream import obstacles
 

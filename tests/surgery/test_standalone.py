@@ -13,9 +13,9 @@ from structures import tiny
 from torch import Tensor
 
 from sessions.network import Network, Unit
-from workbench.surgery import standalone
 from workbench.surgery.build import build
 from workbench.surgery.compact import compact
+from workbench.surgery.exporting import standalone
 from workbench.training.evaluate import normalised
 
 replace = msgspec.structs.replace

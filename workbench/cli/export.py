@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from sessions.network import Network
-    from workbench.surgery.export import Exported
+    from workbench.surgery.exporting.export import Exported
 
 DATA_IMAGES = 100
 
@@ -39,8 +39,8 @@ def export(
 ) -> None:
     """Hand a model on; the file is read back and has to put out the same."""
     with quiet_stdout():
-        from workbench.surgery import export as exporting
         from workbench.surgery import files, stats
+        from workbench.surgery.exporting import export as exporting
 
         exporting.check_target(out, is_plain=plain)
         exporting.check_spares(out, model)

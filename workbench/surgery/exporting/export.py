@@ -13,12 +13,13 @@ from torch import Tensor
 
 from sessions.network import Network
 from workbench.errors import UserError
-from workbench.surgery import alone, files, portable
+from workbench.surgery import files
 from workbench.surgery.build import State, build
 from workbench.surgery.compact import compact
-from workbench.surgery.forms import FORMS, PLAIN, Form, weights_path
-from workbench.surgery.parity import Parity, check_finite, compare
-from workbench.surgery.staging import staged
+from workbench.surgery.exporting import alone, portable
+from workbench.surgery.exporting.forms import FORMS, PLAIN, Form, weights_path
+from workbench.surgery.exporting.parity import Parity, check_finite, compare
+from workbench.surgery.exporting.staging import staged
 
 RANDOM_IMAGES = 16
 SUFFIXES = (".onnx", ".pt2", ".py", *files.SUFFIXES)

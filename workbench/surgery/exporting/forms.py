@@ -18,10 +18,11 @@ from torch import Tensor
 
 from sessions.network import Network, sized
 from workbench.errors import UserError
-from workbench.surgery import alone, families, files, portable, standalone
+from workbench.surgery import families, files
 from workbench.surgery.build import State, build, expected_shapes
+from workbench.surgery.exporting import alone, portable, standalone
+from workbench.surgery.exporting.parity import Batches
 from workbench.surgery.families.upstream import obstacles
-from workbench.surgery.parity import Batches
 
 PLAIN = "plain"
 OURS = ("workbench", "widgets", "sessions")

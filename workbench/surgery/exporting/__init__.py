@@ -1,0 +1,1 @@
+"""Models in forms that need no workbench: how each is written, read back and compared."""
