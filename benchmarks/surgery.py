@@ -58,7 +58,7 @@ async def edit_times(model: Path, folder: Path) -> dict[str, list[float]]:
 def peer_times() -> tuple[list[float], str]:
     """Seconds that Torch-Pruning needs, and on what."""
     network = edits.apply(
-        shufflenet.fresh(groups=1, width=0.5, classes=1000), edits.InputSize(SIZE)
+        shufflenet.fresh(groups=1, width=0.35, classes=1000), edits.InputSize(SIZE)
     )
     example = torch.randn(1, 3, SIZE, SIZE)
     times = []

@@ -83,6 +83,13 @@ def axis_scores(
 
 def _layer_scores(source: Source, layer: Layer, side: str, criterion: str) -> Vector | None:
     """Importance of the channels of one side of a layer; None where it has no say."""
+    key = (layer.path, side, criterion)
+    if key not in source.scores:
+        source.scores[key] = _worked_out(source, layer, side, criterion)
+    return source.scores[key]
+
+
+def _worked_out(source: Source, layer: Layer, side: str, criterion: str) -> Vector | None:
     if (layer.kind == "batch_norm") != (criterion == "bn"):
         return None
     if layer.kind in ("depthwise", "batch_norm"):

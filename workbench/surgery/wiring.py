@@ -81,6 +81,8 @@ class Source:
     def __init__(self, network: Network, weights: Weights) -> None:
         self.network, self.weights = network, weights
         self.places = in_channels(network)
+        self.scores: dict[tuple[str, str, str], Vector | None] = {}
+        """By layer, side and criterion; filled by the criteria."""
         self._matrices: dict[str, Matrix] = {}
         self._starts: dict[tuple[str, str], list[int]] = {}
 
