@@ -316,6 +316,8 @@ def _with_head(network: Network, form: str) -> Network:
     new_head = msgspec.structs.replace(head, kind=kind, has_bias=form == "linear")
     unit = next(u for u, layer in network.layers(include_off=True) if layer == head)
     kept = [layer for layer in unit.branch if layer.kind != "flatten" and layer != head]
+    if form == "conv" and any(layer.kind == "linear" for layer in kept):
+        raise EditError("head:conv is not possible: it is decomposed; undo that, and do it after")
     if form == "conv":
         branch = [*kept, new_head, flatten]
     else:

@@ -136,7 +136,8 @@ def _options(network: Network, name: str, target: str) -> tuple[int, ...]:
             if not sizes:
                 raise EditError(f"kernel:{target} is not possible: it has no depthwise conv")
             most = min(LARGEST_KERNEL, 2 * min(sizes) + 1)
-            return tuple(range(1, most + 1, 2))
+            now = value(network, "kernel", target)
+            return tuple(sorted({now, *range(1, most + 1, 2)}))
     raise EditError(f"{name} has no values to choose from")
 
 

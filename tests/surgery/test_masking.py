@@ -9,7 +9,7 @@ import dataclasses
 import msgspec
 import pytest
 import torch
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from reference import (
     SMALL,
@@ -19,6 +19,7 @@ from reference import (
     copied,
     logits,
     make_case,
+    random_cases,
     shapes,
 )
 from torch import Tensor
@@ -46,9 +47,7 @@ def carried_over(case: Case, *steps: edits.Edit) -> Carried:
     return at
 
 
-property_test = settings(
-    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow], derandomize=True
-)
+property_test = random_cases(40)
 
 
 @property_test
