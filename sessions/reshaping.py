@@ -92,6 +92,9 @@ def options(network: Network, name: str, target: str) -> tuple[int, ...]:
     Raises:
         EditError: the target does not exist, or has no such value.
     """
+    owner, _, part = target.rpartition(".")
+    if part in PARTS and name != "groups":
+        raise EditError(f"{name}:{target} is not possible: only groups are of a part; name {owner}")
     key = ("options", name, target)
     if key not in network.memo:
         network.memo[key] = _options(network, name, target)
@@ -175,14 +178,18 @@ def _check_legal(network: Network, name: str, target: str, wanted: int) -> None:
     if wanted in legal:
         return
     now = value(network, name, target)
-    if name in ("width", "mid") and wanted > now:
+    if name in ("width", "mid") and wanted > max(legal):
+        wider = () if name == "mid" and is_stage(network, target) else _wider(network, target)
+        step = f"nearest is {name}:{target}={max(legal)}"
+        if wider:
+            step = f"widen:{target}={_closest(wider, wanted)} adds channels"
         raise EditError(
-            f"{name}:{target}={wanted} is more than the {now} channels there are: "
-            f"widen:{target}={wanted} adds channels"
+            f"{name}:{target}={wanted} is more than the {now} channels there are: {step}"
         )
     if name == "widen" and wanted < now:
         cut = "width" if is_stage(network, target) else "mid"
-        raise EditError(f"widen:{target}={wanted} has fewer channels: use {cut}:{target}={wanted}")
+        fewer = _closest(options(network, cut, target), wanted)
+        raise EditError(f"widen:{target}={wanted} has fewer channels: use {cut}:{target}={fewer}")
     below = [v for v in legal if v < wanted][-1:]
     above = [v for v in legal if v > wanted][:1]
     near = " and ".join(f"{name}:{target}={v}" for v in below + above)
@@ -191,6 +198,15 @@ def _check_legal(network: Network, name: str, target: str, wanted: int) -> None:
         f"{name}:{target}={wanted} is not possible: {_reason(network, name, target, wanted)}; "
         f"nearest {verb} {near}"
     )
+
+
+def _wider(network: Network, target: str) -> tuple[int, ...]:
+    """The widths that a target can be widened to."""
+    return options(network, "widen", target)[1:]
+
+
+def _closest(values: tuple[int, ...], wanted: int) -> int:
+    return min(values, key=lambda value: abs(value - wanted))
 
 
 def _reason(network: Network, name: str, target: str, wanted: int) -> str:

@@ -53,7 +53,9 @@ def _of_kind(rng: random.Random, network: Network, kind: str) -> Edit | None:
     match kind:
         case "switch":
             removable = [path for path, unit in network.units.items() if unit.is_removable]
-            return edits.toggle(network, rng.choice(removable)) if removable else None
+            off = [path for path in removable if not network.units[path].is_on]
+            choice = off if off and rng.random() < 0.5 else removable
+            return edits.toggle(network, rng.choice(choice)) if choice else None
         case "head":
             return _head(network)
         case "classes":

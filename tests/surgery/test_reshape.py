@@ -44,8 +44,8 @@ def after(case: Case, steps: list[Edit], seed: int, dtype: torch.dtype) -> tuple
 def test_edits_in_a_row_equal_the_masked_original(shape, seed, edit_seeds):
     case, steps = make_case(shape, seed), []
     drawing = case.opened
-    for edit_seed in edit_seeds:
-        step = drawn(random.Random(edit_seed), drawing.network, MASKING)
+    for mixed in enumerate(edit_seeds):
+        step = drawn(random.Random(f"{seed} {mixed}"), drawing.network, MASKING)
         if edited := carried(drawing, step, seed):
             assert edited.network == edits.apply(drawing.network, step)
             drawing = edited

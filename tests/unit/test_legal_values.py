@@ -82,7 +82,6 @@ def test_the_nearest_values_of_a_refusal_are_legal(random_network):
     assert tried > 100
 
 
-@pytest.mark.xfail(strict=True, reason="the other edit is named with the value that was wanted")
 @pytest.mark.parametrize(
     "text",
     [
@@ -98,7 +97,6 @@ def test_the_other_edit_that_a_refusal_names_is_legal(published, text):
 
 
 @pytest.mark.parametrize("name", ["mid", "kernel", "widen"])
-@pytest.mark.xfail(strict=True, reason="taken for the unit itself")
 def test_only_groups_are_of_a_part_of_a_unit(published, name):
     value = {"mid": 15, "kernel": 5, "widen": 36}[name]
     with pytest.raises(EditError):

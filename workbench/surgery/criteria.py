@@ -6,7 +6,7 @@ share it (as producer by its rows, as consumer by its columns), divided by their
 layer has one voice, whatever the size of its weights.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 import numpy as np
 from numpy.typing import NDArray
@@ -70,15 +70,27 @@ def axis_scores(
         return np.full(width, 1 / width)
     if measured is not None:
         return _share(np.asarray(measured[axis], dtype=np.float64))
+    network = source.network
+    votes = _votes(source, (x for _, x in network.layers()), axis, criterion)
+    if not votes:  # inside a unit that is off
+        votes = _votes(source, (x for _, x in network.layers(include_off=True)), axis, criterion)
+    return _share(np.sum(votes, axis=0)) if votes else np.full(width, 1 / width)
+
+
+def _votes(source: Source, layers: Iterable[Layer], axis: str, criterion: str) -> list[Vector]:
+    """What the layers on an axis make of its channels."""
+    width = source.network.axes[axis].width
     votes = []
-    for _, layer in source.network.layers():
-        sides = {layer.in_axis, layer.out_axis} if layer.kind in WEIGHTED | {"batch_norm"} else ()
-        for side in sides:
+    for layer in layers:
+        is_voter = layer.kind in WEIGHTED or layer.kind == "batch_norm"
+        if not is_voter or f"{layer.key}.weight" not in source.weights:
+            continue
+        for side in dict.fromkeys((layer.in_axis, layer.out_axis)):
             for start in source.starts(side, axis):
                 values = _layer_scores(source, layer, side, criterion)
                 if values is not None:
                     votes.append(_share(values[start : start + width]))
-    return _share(np.sum(votes, axis=0)) if votes else np.full(width, 1 / width)
+    return votes
 
 
 def _layer_scores(source: Source, layer: Layer, side: str, criterion: str) -> Vector | None:

@@ -117,6 +117,8 @@ class Link(msgspec.Struct, frozen=True):
     """The block of each new out channel."""
     in_block: Index
     """The block of each new in channel."""
+    is_on: bool
+    """Whether its unit is; one that is off has no say where others have."""
 
     def kept(self, out_order: Index, in_order: Index) -> float:
         """The importance that these orders keep, 0..1."""
@@ -141,8 +143,8 @@ class Wiring:
         resized = [n for n in basic if self.old.axes[n].width != new.axes[n].width]
         self.cut = [n for n in resized if self.old.axes[n].width > new.axes[n].width]
         users: dict[str, list[Layer]] = {name: [] for name in basic}
-        for _, layer in self.old.layers():
-            if layer.kind in LINKING:
+        for _, layer in self.old.layers(include_off=True):
+            if layer.kind in LINKING and f"{layer.key}.weight" in source.weights:
                 parts = _basic(self.old, layer.in_axis) | _basic(self.old, layer.out_axis)
                 for name in parts - FIXED:
                     users[name].append(layer)
@@ -178,8 +180,12 @@ class Wiring:
         for _ in range(SWEEPS):
             has_gained = False
             for axis in self.free:
-                links = [link for link in self.links if self._sides(link, axis)]
-                before = [kept[link.layer.path] for link in links]
+                touched = [link for link in self.links if self._sides(link, axis)]
+                links = [link for link in touched if link.is_on] or touched
+                before = [
+                    kept[link.layer.path] if link.is_on else self._kept(link, orders)
+                    for link in links
+                ]
                 if all(value > 1 - LEAST_GAIN for value in before):
                     continue
                 tried = Orders(orders.basic | {axis: self._assigned(axis, links, orders)})
@@ -227,8 +233,9 @@ class Wiring:
         places = in_channels(self.new)
         after = {layer.path: layer for _, layer in self.new.layers(include_off=True)}
         links = []
-        for unit, layer in self.old.layers():
-            if layer.kind not in LINKING or layer.path not in paths:
+        for unit, layer in self.old.layers(include_off=True):
+            is_here = f"{layer.key}.weight" in self.source.weights
+            if layer.kind not in LINKING or layer.path not in paths or not is_here:
                 continue
             groups = self.new.groups(after[layer.path])
             out_width, in_width = self.new.width(layer.out_axis), self.new.width(layer.in_axis)
@@ -238,6 +245,7 @@ class Wiring:
                     self._importance(unit, layer),
                     np.arange(out_width) // (out_width // groups),
                     np.argsort(places[layer.path]) // (in_width // groups),
+                    unit.is_on,
                 )
             )
         return links
