@@ -5,7 +5,7 @@ import random
 import numpy as np
 
 from sessions import decomposing, edits, reshaping
-from sessions.edits import Classes, Cut, Edit, EditError, Head, InputSize, Rank, Widen
+from sessions.edits import Classes, Cut, Edit, EditError, Head, InputSize, Rank
 from sessions.network import Network
 from workbench.surgery.carry import Carried, carry
 
@@ -110,11 +110,6 @@ def measured(network: Network, seed: int) -> dict[str, list[float]]:
     }
 
 
-def carried(at: Carried, edit: Edit, seed: int) -> Carried | None:
-    """What an edit makes of a network; None where an off unit cannot be widened."""
-    try:
-        return carry(at.network, at.state, edit, measured(at.network, seed))
-    except EditError:
-        assert isinstance(edit, Widen)
-        assert not at.network.units[edit.target].is_on
-        return None
+def carried(at: Carried, edit: Edit, seed: int) -> Carried:
+    """What an edit makes of a network; it was offered, so it is never refused."""
+    return carry(at.network, at.state, edit, measured(at.network, seed))

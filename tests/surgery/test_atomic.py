@@ -7,20 +7,6 @@ from sessions import edits
 from sessions.edits import EditError
 from workbench.surgery import carry as carrying
 from workbench.surgery import reshape, wiring
-from workbench.surgery.build import build
-from workbench.surgery.families import shufflenet
-
-
-@pytest.fixture
-def network():
-    made = shufflenet.fresh(units=(2, 2, 2), classes=5)
-    return edits.apply(made, edits.InputSize(32))
-
-
-@pytest.fixture
-def state(network):
-    torch.manual_seed(0)
-    return build(network).state_dict()
 
 
 def same(found, wanted):

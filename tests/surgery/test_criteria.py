@@ -6,9 +6,7 @@ import torch
 
 from sessions import edits
 from workbench.surgery import criteria
-from workbench.surgery.build import build
 from workbench.surgery.carry import carry
-from workbench.surgery.families import shufflenet
 from workbench.surgery.wiring import Source
 
 ROWS = np.array([[3.0, -3.0], [0.1, 0.1], [2.0, 2.0], [2.0, 2.1]])
@@ -26,18 +24,6 @@ def test_fpgm_lets_go_what_the_others_stand_for():
     """The middle of a line of channels is the nearest to all."""
     rows = np.array([[0.0, 1.0], [1.0, 1.0], [2.0, 1.0], [3.0, 1.0], [10.0, 1.0]])
     assert criteria.fpgm(rows).argmin() == 2
-
-
-@pytest.fixture
-def network():
-    made = shufflenet.fresh(units=(2, 2, 2), classes=5)
-    return edits.apply(made, edits.InputSize(32))
-
-
-@pytest.fixture
-def state(network):
-    torch.manual_seed(0)
-    return build(network).state_dict()
 
 
 def source(network, state):

@@ -4,26 +4,13 @@ import numpy as np
 import pytest
 import torch
 
-from sessions import decomposing, edits
+from sessions import decomposing
 from sessions.edits import EditError, Rank
 from workbench.surgery import decompose
 from workbench.surgery.build import build
 from workbench.surgery.carry import carry, checked_error
-from workbench.surgery.families import shufflenet
 
 GROUPED = "stage3.unit2.expand_conv3"
-
-
-@pytest.fixture
-def network():
-    made = shufflenet.fresh(units=(2, 2, 2), classes=5)
-    return edits.apply(made, edits.InputSize(32))
-
-
-@pytest.fixture
-def state(network):
-    torch.manual_seed(0)
-    return build(network).state_dict()
 
 
 @pytest.mark.parametrize("path", [GROUPED, "stage1.unit1.compress_conv1", "output.head"])

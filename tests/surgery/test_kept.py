@@ -24,7 +24,7 @@ from reference import (
 )
 
 from sessions import decomposing, edits
-from sessions.edits import Classes, Groups, InputSize, Kernel, Rank, UnitOff, Widen
+from sessions.edits import Classes, Groups, InputSize, Kernel, Mid, Rank, UnitOff, UnitOn, Widen
 from workbench.surgery.carry import Carried, carry, checked_error
 
 RESHAPES = tuple(edits.RESHAPES)
@@ -193,6 +193,16 @@ def test_an_off_unit_widens_as_it_does_while_it_is_on():
     assert carry(off.network, off.state, Widen("stage1.unit2", 4)).exact
 
 
+def test_an_off_unit_is_cut_as_it_is_while_it_is_on():
+    case = make_case(SMALL, 6)
+    off = carry(case.network, case.state, UnitOff("stage2.unit3"))
+    edit = Mid("stage2.unit3", 6, criterion="l1")
+    cut_off, cut_on = carry(off.network, off.state, edit), carry(case.network, case.state, edit)
+    assert cut_off.orders == cut_on.orders
+    on = carry(cut_off.network, cut_off.state, UnitOn("stage2.unit3"))
+    assert torch.equal(logits(on, case.images), logits(cut_on, case.images))
+
+
 def test_every_layer_that_can_be_decomposed_is_tried():
     paths = {path for path, _ in ranked(make_case(SMALL, 0))}
     assert {"init.conv", "output.head", "stage2.unit2.compress_conv1"} <= paths
@@ -206,10 +216,7 @@ def test_every_step_passes_its_own_check(shape, seed, edit_seeds):
     at = case.opened
     for mixed in enumerate(edit_seeds):
         edit = drawn(random.Random(f"{seed} {mixed}"), at.network)
-        edited = carried(at, edit, seed)
-        if edited is None:
-            continue
-        before, at = at, edited
+        before, at = at, carried(at, edit, seed)
         error = checked_error(at, edit)
         if isinstance(edit, Classes | InputSize):
             assert error is None

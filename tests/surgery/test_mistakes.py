@@ -131,7 +131,7 @@ def test_files_hold_weights_and_no_modules_and_read_back(tmp_path, seed, suffix)
     case, rng = make_case(SMALL, seed), random.Random(seed)
     at = case.opened
     for _ in range(5):
-        at = carried(at, drawn(rng, at.network), seed) or at
+        at = carried(at, drawn(rng, at.network), seed)
     path = tmp_path / f"model{suffix}"
     files.save(path, at.network, at.state)
     if suffix == ".pt":

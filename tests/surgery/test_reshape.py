@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 import torch
-from drawing import MASKING, carried, drawn, measured
+from drawing import MASKING, carried, drawn
 from hypothesis import given, note
 from hypothesis import strategies as st
 from oracle import Oracle
@@ -16,7 +16,7 @@ from reference import SEEDS, Case, logits, make_case, random_cases, relative_err
 
 from sessions import edits
 from sessions.edits import Edit
-from workbench.surgery.carry import Carried, carry
+from workbench.surgery.carry import Carried
 
 TOLERANCES = {torch.float32: 1e-4, torch.float64: 1e-9}
 worst = dict.fromkeys(TOLERANCES, 0.0)
@@ -33,7 +33,7 @@ def after(case: Case, steps: list[Edit], seed: int, dtype: torch.dtype) -> tuple
     state = {k: v.to(dtype) if v.is_floating_point() else v for k, v in case.state.items()}
     at, oracle = Carried(network=case.network, state=state), Oracle(case)
     for step in steps:
-        at = carry(at.network, at.state, step, measured(at.network, seed))
+        at = carried(at, step, seed)
         oracle.follow(step, at)
     assert {v.dtype for v in at.state.values() if v.is_floating_point()} == {dtype}
     return at, oracle
@@ -46,10 +46,10 @@ def test_edits_in_a_row_equal_the_masked_original(shape, seed, edit_seeds):
     drawing = case.opened
     for mixed in enumerate(edit_seeds):
         step = drawn(random.Random(f"{seed} {mixed}"), drawing.network, MASKING)
-        if edited := carried(drawing, step, seed):
-            assert edited.network == edits.apply(drawing.network, step)
-            drawing = edited
-            steps.append(step)
+        edited = carried(drawing, step, seed)
+        assert edited.network == edits.apply(drawing.network, step)
+        drawing = edited
+        steps.append(step)
     note(" ".join(map(edits.text, steps)))
     for dtype, tolerance in TOLERANCES.items():
         at, oracle = after(case, steps, seed, dtype)
