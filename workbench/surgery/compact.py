@@ -6,11 +6,7 @@ from workbench.surgery.build import State, expected_shapes
 
 
 def compact(network: Network, state: State) -> tuple[Network, State]:
-    """The network without its off units, numbered without gaps, and its tensors.
-
-    Raises:
-        ValueError: no module can be made of the network.
-    """
+    """The network without its off units, numbered without gaps, and its tensors."""
     smaller, keys = compacted(network)
     wanted = expected_shapes(smaller)
     tensors = {}

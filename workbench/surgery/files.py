@@ -313,9 +313,7 @@ def _structure(path: Path, structure: str) -> Network:
     try:
         network = msgspec.json.decode(structure, type=Network)
         check(network)
-        network = sized(network, network.input_size)
-        expected_shapes(network)
-        return network
+        return sized(network, network.input_size)
     except (msgspec.DecodeError, ValueError, RecursionError) as error:
         raise UserError(f"{path} has a broken structure ({error}): save it again") from None
 

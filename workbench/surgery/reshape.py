@@ -169,13 +169,14 @@ class _Carrier:
     def _conv(self, layer: Layer, after: Layer) -> tuple[State, State]:
         key = f"{layer.key}.weight"
         weight = self.state[key].numpy()
-        rows, columns, is_kept = self._sources(layer, after)
+        channels = self._in_order(layer, after)
+        rows, columns, is_kept = self._sources(layer, channels)
         values = weight[rows[:, None], columns]
         mask = is_kept.reshape(*is_kept.shape, *(1,) * (weight.ndim - 2))
         values = np.where(mask, values, np.float32(0))
         is_new = rows == NEW
         if is_new.any():  # they are led to, and lead nowhere yet
-            has_source = self._has_source(layer, after)[is_new]
+            has_source = (channels != NEW)[is_new]
             fresh = self._fresh(values[is_new].shape)
             values[is_new] = fresh * has_source.reshape(mask[is_new].shape)
         taken = np.zeros(weight.shape[:2], dtype=bool)
@@ -187,10 +188,9 @@ class _Carrier:
             parts[f"{layer.key}.bias"] = _taken(bias, rows, 0.0)
         return parts, {key: torch.from_numpy(masked)}
 
-    def _sources(self, layer: Layer, after: Layer) -> tuple[Index, Index, NDArray[np.bool_]]:
+    def _sources(self, layer: Layer, channels: Index) -> tuple[Index, Index, NDArray[np.bool_]]:
         """For each new row its old one; for each new weight the old column, and if it is kept."""
         rows = self.orders.of(self.old, layer.out_axis)
-        channels = self._in_order(layer, after)
         old_groups = self.old.groups(layer)
         out_width, per_group = self.old.weight_shape(layer)[:2]
         place = np.argsort(self.places_old[layer.path])[channels]
@@ -198,11 +198,6 @@ class _Carrier:
         is_kept = (channels != NEW) & (rows != NEW)[:, None]
         is_kept &= place // per_group == block[:, None]
         return rows, place % per_group, is_kept
-
-    def _has_source(self, layer: Layer, after: Layer) -> NDArray[np.bool_]:
-        """For each new weight whether its input channel was there before."""
-        has_source: NDArray[np.bool_] = self._in_order(layer, after) != NEW
-        return has_source
 
     def _in_order(self, layer: Layer, after: Layer) -> Index:
         """The old input channel of each new weight, (out, in / groups)."""

@@ -15,8 +15,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from sessions.network import Layer, Network, Unit
+from workbench.surgery import wiring
 from workbench.surgery.build import State, apply_layer
-from workbench.surgery.wiring import in_channels
 from workbench.training.data import Split
 from workbench.training.evaluate import normalised
 
@@ -29,13 +29,11 @@ SAMPLES = 20_000
 """Pixels that a fit sees at most."""
 LINKING = ("conv", "depthwise", "linear")
 
-Orders = Mapping[str, Sequence[int]]
-
 
 def repair(
     original: tuple[Network, State],
     edited: tuple[Network, State],
-    orders: Orders,
+    orders: Mapping[str, Sequence[int]],
     train: Split,
     seed: int,
     after_layer: Callable[[int, int], bool] = lambda done, total: True,
@@ -69,15 +67,19 @@ class _Walk:
         self,
         original: tuple[Network, State],
         edited: tuple[Network, State],
-        orders: Orders,
+        orders: Mapping[str, Sequence[int]],
         after_layer: Callable[[int, int], bool],
     ) -> None:
         self.old, self.old_state = original
         self.network, self.state = edited
-        self.orders, self.after_layer = orders, after_layer
+        self.after_layer = after_layer
+        basic = {name: np.arange(axis.width) for name, axis in self.network.axes.items()}
+        moved = {name: np.asarray(order) for name, order in orders.items()}
+        self.orders = wiring.Orders(basic | moved)
         self.total = sum(layer.kind in LINKING for _, layer in self.network.layers())
         self.done = 0
-        self.places_old, self.places = in_channels(self.old), in_channels(self.network)
+        self.places_old = wiring.in_channels(self.old)
+        self.places = wiring.in_channels(self.network)
 
     def run(self, images: Tensor) -> bool:
         """Fit every layer; returns whether it got to the end."""
@@ -133,24 +135,12 @@ class _Walk:
             if ending != "out" or stem not in targets:
                 return None
             path = stem
-        order = np.asarray(self._order(layer.out_axis))
+        order = self.orders.of(self.old, layer.out_axis)
         if (order < 0).any():
             return None
         if layer.kind == "depthwise":  # it stands behind the shuffle
             order = np.argsort(self.places_old[path])[order[self.places[layer.path]]]
         return targets[path][:, torch.from_numpy(order)]
-
-    def _order(self, axis: str) -> list[int]:
-        parts = self.network.axes[axis].parts
-        if not parts:
-            width = self.network.axes[axis].width
-            return list(self.orders.get(axis, range(width)))
-        found: list[int] = []
-        start = 0
-        for part in parts:
-            found += [c if c < 0 else c + start for c in self._order(part)]
-            start += self.old.width(part)
-        return found
 
     def _fit(self, layer: Layer, x: Tensor, target: Tensor) -> None:
         key = f"{layer.key}.weight"
