@@ -3,11 +3,12 @@
 It keeps nothing that a lineage does not name, so that a restarted engine goes on at once.
 """
 
+import gc
 import os
 import time
 from pathlib import Path
 
-from sessions.commands import AnyCommand, ApplyEdit, DescribeRanks, OpenModel, SaveModel
+from sessions.commands import AnyCommand, ApplyEdit, DescribeRanks, Lineage, OpenModel, SaveModel
 from sessions.edits import EditError
 from sessions.events import (
     CommandFailed,
@@ -17,7 +18,7 @@ from sessions.events import (
     ModelSaved,
     RanksDescribed,
 )
-from workbench.child import ENGINE_NICE, Channel, lower_priority
+from workbench.child import ENGINE_NICE, Channel, keep_freed_memory, lower_priority
 from workbench.errors import UserError
 
 
@@ -70,6 +71,7 @@ class Engine:
                 seconds=time.perf_counter() - started,
             )
         )
+        make_ready()
 
     def apply_edit(self, command: ApplyEdit) -> None:
         """Carry, check against the masked original, answer."""
@@ -92,6 +94,8 @@ class Engine:
                 )
             )
             return
+        edited = Lineage(command.lineage.checkpoint, (*command.lineage.edits, command.edit))
+        self.derive.remember(Path(command.folder), edited, carried)
         self.channel.send(
             Edited(
                 variant=command.variant,
@@ -148,8 +152,17 @@ class Engine:
         )
 
 
+def make_ready() -> None:
+    """Load what edits need, and spare the collector from walking over it again and again."""
+    import workbench.surgery.carry  # noqa: F401
+
+    gc.collect()
+    gc.freeze()
+
+
 def main() -> None:
     """Serve commands until the parent is gone."""
+    keep_freed_memory()
     lower_priority(ENGINE_NICE)
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # read when numpy is imported
     channel = Channel()

@@ -71,3 +71,22 @@ def test_a_result_that_is_wrong_is_refused(monkeypatch, network, state):
     with pytest.raises(EditError, match="differs from the masked original"):
         carrying.checked_error(carrying.carry(network, state, edit), edit)
     assert same(state, kept)
+
+
+@pytest.mark.parametrize(
+    "text", ["width:stage3=180", "mid:stage2=24", "groups:stage3=6", "rank:output.head=2"]
+)
+def test_weights_that_are_no_numbers_are_refused_with_the_way_back(network, state, text):
+    for value in state.values():
+        if value.is_floating_point():
+            value.view(-1)[0] = float("nan")
+    with pytest.raises(EditError, match=r"not finite numbers.*variant from before"):
+        carrying.carry(network, state, edits.parse(text))
+
+
+def test_a_rank_of_a_unit_whose_weights_are_gone_is_refused(network, state):
+    off = edits.apply(network, edits.parse("off:stage2.unit2"))
+    left = {k: v for k, v in state.items() if not k.startswith("features.stage2.unit2")}
+    layer = off.units["stage2.unit2"].branch[0].path
+    with pytest.raises(EditError, match="no weights in this file"):
+        carrying.carry(off, left, edits.parse(f"rank:{layer}=2"))

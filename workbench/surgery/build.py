@@ -13,6 +13,8 @@ from torch import Tensor, nn
 from sessions.network import Join, Layer, Network, Unit
 
 State = dict[str, Tensor]
+TENSORS = ("weight", "bias", "running_mean", "running_var")
+"""What a layer may have beside a batch counter, which evaluation does not read."""
 
 
 def joined(
@@ -57,7 +59,7 @@ class Assembled(nn.Module):
     def __init__(self, network: Network) -> None:
         super().__init__()
         self.blocks: list[Block] = []
-        for unit in _units_on(network):
+        for unit in units_on(network):
             modules = {layer.path: _module(network, layer) for layer in unit.layers()}
             for layer in unit.layers():
                 _register(self, layer.key or f"ops.{layer.path}", modules[layer.path])
@@ -85,12 +87,15 @@ def build(network: Network, state: State | None = None) -> Assembled:
     return module
 
 
-def run(network: Network, state: State, x: Tensor) -> Tensor:
+def run(network: Network, state: State, x: Tensor, units: slice = slice(None)) -> Tensor:
     """What the built module computes in evaluation mode, straight from the weights.
 
     For checks: making the modules takes longer than running them on a few images.
+
+    Args:
+        units: which of the units that are on; `x` is the input of the first.
     """
-    for unit in _units_on(network):
+    for unit in units_on(network)[units]:
         branch, shortcut, tail = (
             [partial(apply_layer, network, state, layer) for layer in part]
             for part in (unit.branch, unit.shortcut, unit.tail)
@@ -136,7 +141,8 @@ def try_out(network: Network, state: State) -> None:
         raise ValueError(f"it puts out {tuple(logits.shape)}, not one value a class")
 
 
-def _units_on(network: Network) -> list[Unit]:
+def units_on(network: Network) -> list[Unit]:
+    """The units that are on, in running order."""
     return [unit for stage in network.stages for unit in stage.units if unit.is_on]
 
 

@@ -29,7 +29,7 @@ from sessions.edits import (
 )
 from sessions.network import Network, Unit, replace_unit
 from workbench.surgery import decompose
-from workbench.surgery.build import State, run
+from workbench.surgery.build import TENSORS, State, run, units_on
 from workbench.surgery.reshape import reshape
 
 TOLERANCE = 1e-5
@@ -95,6 +95,28 @@ def carry(
         EditError: the edit is not legal, or its weights are not there.
     """
     edited = edits.apply(network, edit)
+    try:
+        return _carried(network, edited, state, edit, measured, is_arranged=is_arranged)
+    except EditError:
+        raise
+    except ValueError:  # numpy's LinAlgError is one
+        if all(torch.isfinite(value).all() for value in state.values()):
+            raise
+        raise EditError(
+            f"{edits.text(edit)} refused: some weights are not finite numbers, so that channels "
+            "cannot be compared: go back to a variant from before"
+        ) from None
+
+
+def _carried(
+    network: Network,
+    edited: Network,
+    state: State,
+    edit: Edit,
+    measured: Scores | None,
+    *,
+    is_arranged: bool,
+) -> Carried:
     match edit:
         case UnitOff() | UnitOn():
             return _switched(network, edited, state, edit.unit)
@@ -122,9 +144,12 @@ def masked_error(carried: Carried, dtype: torch.dtype = torch.float32) -> float 
     generator = torch.Generator().manual_seed(0)
     shape = (CHECK_IMAGES, network.input_channels, size, size)
     images = torch.randn(shape, generator=generator).to(dtype)
+    original, masked = carried.original, _cast(carried.masked, dtype)
+    shared = _shared_units(carried)
     with torch.inference_mode():
-        before = run(carried.original, _cast(carried.masked, dtype), images)
-        after = run(network, _cast(carried.state, dtype), images)
+        images = run(original, masked, images, slice(shared))
+        before = run(original, masked, images, slice(shared, None))
+        after = run(network, _cast(carried.state, dtype), images, slice(shared, None))
     return float((before - after).abs().max() / before.abs().max().clamp(min=1.0))
 
 
@@ -143,6 +168,20 @@ def checked_error(carried: Carried, edit: Edit) -> float | None:
             f"{edits.text(edit)} refused: it differs from the masked original by {fine:.1e}"
         )
     return error
+
+
+def _shared_units(carried: Carried) -> int:
+    """How many leading units are the very same, so that running them once is enough."""
+    assert carried.original is not None
+    count = 0
+    for before, after in zip(units_on(carried.original), units_on(carried.network), strict=False):
+        names = [f"{layer.key}.{part}" for layer in before.layers() for part in TENSORS]
+        if before != after or any(
+            carried.masked.get(name) is not carried.state.get(name) for name in names
+        ):
+            break
+        count += 1
+    return count
 
 
 def _switched(network: Network, edited: Network, state: State, path: str) -> Carried:
@@ -203,6 +242,8 @@ def _reshaped(
 
 def _decomposed(network: Network, edited: Network, state: State, edit: Rank) -> Carried:
     layer = decomposing.decomposable(network, edit.layer)
+    if f"{layer.key}.weight" not in state:
+        raise EditError(f"{layer.path} has no weights in this file: start from the file before")
     factors = decompose.factored(network, state, layer, edit.ranks)
     carried = {k: v for k, v in state.items() if not k.startswith(f"{layer.key}.")}
     return Carried(

@@ -19,7 +19,7 @@ from sessions.log import CHECKPOINTS
 from sessions.network import Network
 from workbench.errors import UserError
 from workbench.surgery.build import State, expected_shapes
-from workbench.surgery.carry import carry
+from workbench.surgery.carry import Carried, carry
 from workbench.surgery.files import explain, stored_network, to_safetensors, write_atomically
 
 CACHED = 8
@@ -92,9 +92,17 @@ class Deriver:
             else:
                 self._cache[key] = get(folder, lineage.checkpoint)
         self._cache.move_to_end(key)
+        self._forget()
+        return self._cache[key]
+
+    def remember(self, folder: Path, lineage: Lineage, carried: Carried) -> None:
+        """Keep what was just worked out: the next edit mostly starts from it."""
+        self._cache[folder, lineage] = carried.network, carried.state
+        self._forget()
+
+    def _forget(self) -> None:
         while len(self._cache) > CACHED:
             self._cache.popitem(last=False)
-        return self._cache[key]
 
 
 def put_scores(folder: Path, scores: Mapping[str, Mapping[str, list[float]]]) -> str:

@@ -18,9 +18,9 @@ import platformdirs
 from numpy.typing import NDArray
 
 from sessions.events import Skipped
+from workbench.child import keep_freed_memory
 from workbench.errors import UserError
 from workbench.training.listing import Listing, list_folder
-from workbench.training.machine import keep_freed_memory
 
 DIGITS = "digits"
 VAL_SHARE = 0.2
