@@ -1,16 +1,28 @@
-"""The recipe: every choice of a training job as one flat value, read from TOML."""
+"""The recipe: every choice of a training job as one flat value, read from TOML.
+
+A recipe is whole by itself: a pipeline that a file describes is in it as text, so that a session
+or a resumed job never depends on a file that may change.
+"""
 
 import tomllib
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Literal, get_args
+from typing import Annotated, Literal, get_args, get_origin, get_type_hints
 
 import msgspec
 
 AtLeastTwo = Annotated[int, msgspec.Meta(ge=2)]
 """Batch norm has no variance over one image."""
 Positive = Annotated[int, msgspec.Meta(ge=1)]
-Augmentation = Literal["none", "shift", "light", "strong"]
+Count = Annotated[int, msgspec.Meta(ge=0)]
 Rate = Annotated[float, msgspec.Meta(gt=0, le=10)]
+Above0 = Annotated[float, msgspec.Meta(gt=0, le=100)]
+Share = Annotated[float, msgspec.Meta(ge=0, le=1)]
+Below1 = Annotated[float, msgspec.Meta(ge=0, lt=1)]
+Weight = Annotated[float, msgspec.Meta(ge=0, le=100)]
+Augmentation = Literal["none", "shift", "light", "contest", "strong", "policy"]
+BEFORE_CUT = "before-cut"
+"""As a teacher: the network as it was before it was cut."""
 
 
 class RecipeError(ValueError):
@@ -22,16 +34,76 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
     epochs: Positive = 10
     batch_size: AtLeastTwo = 64
+    seed: Count = 0
+    """Of batches, augmentation and new layers."""
+
+    optimizer: Literal["adamw", "sgd"] = "adamw"
     learning_rate: Rate = 3e-3
-    """Peak of the cosine schedule."""
+    """Peak of the schedule."""
+    momentum: Below1 = 0.9
+    """Of SGD, with Nesterov's step."""
     weight_decay: Annotated[float, msgspec.Meta(ge=0, le=10)] = 0.02
-    warmup: Annotated[float, msgspec.Meta(ge=0, lt=1)] = 0.1
-    """Share of all steps in which the learning rate rises from zero."""
-    label_smoothing: Annotated[float, msgspec.Meta(ge=0, lt=1)] = 0.05
-    augmentation: Augmentation = "light"
+    """Of conv and linear weights only."""
+    schedule: Literal["cosine", "one-cycle", "restarts", "constant"] = "cosine"
+    warmup: Below1 = 0.1
+    """Share of all steps, or of each cycle of `restarts`, in which the learning rate rises."""
+    restart_epochs: Positive = 5
+    """Length of a cycle of `restarts`."""
+    lowest_rate: Share = 0.0
+    """Where a schedule ends, as a share of the peak."""
+    clip_norm: Weight = 0.0
+    """Largest norm of all gradients together; 0 does not clip."""
+    ema: Below1 = 0.0
+    """Decay of the moving average of the weights, which is what is kept; 0 keeps the last step."""
+    amp: Literal["auto", "on", "off"] = "auto"
+    """Mixed precision: auto where the device gains by it."""
+
+    loss: Literal["cross-entropy", "focal", "soft-f1", "f1-focal", "arcface"] = "cross-entropy"
+    label_smoothing: Below1 = 0.05
+    class_weights: Literal["none", "balanced"] = "none"
+    focal_gamma: Weight = 2.0
+    f1_share: Share = 0.5
+    """Of the soft macro F1 in `f1-focal`; the rest is focal."""
+    logit_adjustment: Weight = 0.0
+    """Times the log frequency of the classes added to the logits while training; 0 is off."""
+    arcface_scale: Above0 = 16.0
+    arcface_margin: Share = 0.3
+    """Angle in radians."""
+    auxiliary: Weight = 0.0
+    """Weight of a classifier on each inner stage, dropped after training; 0 has none."""
+    sampler: Literal["shuffle", "balanced", "root"] = "shuffle"
+    """How often a class is drawn: as it occurs, all alike, or by the root of its images."""
+    dropout: Below1 = 0.0
+    """Before the classifier."""
+
+    augmentation: str = "light"
+    """A preset, or an albumentations pipeline in its own serialisation, as JSON."""
+    mixup: Weight = 0.0
+    """Alpha of the beta distribution; 0 is off."""
+    cutmix: Weight = 0.0
+    """Alpha of the beta distribution; 0 is off. With mixup too, each batch gets one of them."""
+
+    teachers: tuple[str, ...] = ()
+    """Model files; `before-cut` is the network before it was cut."""
+    teacher_weights: tuple[Weight, ...] = ()
+    """Of each teacher in the mean of their probabilities; all alike where empty."""
+    temperature: Above0 = 3.0
+    distill: Share = 0.7
+    """Share of the teachers' probabilities in the loss, where there are teachers."""
+    teacher_images: Literal["augmented", "plain"] = "augmented"
+    """What teachers look at: the student's augmented images, or the plain ones, once."""
+    features: Weight = 0.0
+    """Weight of the squared difference to the first teacher's features after each stage."""
+
+    pretrain_epochs: Count = 0
+    """Epochs in which the trunk first learns to reconstruct images, labels unseen."""
+    pretrain_data: str = ""
+    """A folder of images for that; the training images where empty."""
+
     recover_images: AtLeastTwo = 1024
     """Augmented training images from which batch norm is re-estimated."""
-    seed: Annotated[int, msgspec.Meta(ge=0)] = 0
+    short_epochs: Count = 3
+    """Epochs of the short fine-tune at the end of a recovery; 0 leaves it out."""
 
 
 def load(path: Path) -> Recipe:
@@ -41,28 +113,132 @@ def load(path: Path) -> Recipe:
         RecipeError: unreadable, not TOML, an unknown field, or a value out of range.
     """
     try:
-        return msgspec.convert(tomllib.loads(path.read_text(encoding="utf-8")), Recipe)
+        values = tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise RecipeError(f"cannot read recipe {path}: {error.strerror}") from error
-    except (tomllib.TOMLDecodeError, msgspec.ValidationError, UnicodeDecodeError) as error:
-        fields = ", ".join(Recipe.__struct_fields__)
-        raise RecipeError(f"recipe {path}: {_said(error)}; fields are {fields}") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise RecipeError(f"recipe {path}: {error}") from error
+    try:
+        return _made(values, path.parent)
+    except RecipeError as error:
+        raise RecipeError(f"recipe {path}: {error}") from error
 
 
-def changed(recipe: Recipe, **values: int | float | str | None) -> Recipe:
+def changed(recipe: Recipe, **values: object) -> Recipe:
     """The recipe with the given fields changed, None meaning unchanged.
 
     Raises:
-        RecipeError: a value out of range.
+        RecipeError: an unknown field or a value out of range.
     """
     given = {name: value for name, value in values.items() if value is not None}
     try:
-        return msgspec.convert({**msgspec.to_builtins(recipe), **given}, Recipe)
+        return _made({**msgspec.to_builtins(recipe), **given}, Path())
+    except RecipeError as error:
+        raise RecipeError(f"recipe: {error}") from error
+
+
+def assigned(recipe: Recipe, assignments: Sequence[str]) -> Recipe:
+    """The recipe after assignments as typed, `field=value`; lists are separated by commas.
+
+    Raises:
+        RecipeError: not of that form, an unknown field, or a value out of range.
+    """
+    values: dict[str, object] = {}
+    for text in assignments:
+        name, mark, value = text.partition("=")
+        if not mark:
+            raise RecipeError(f"recipe: {text!r} is not of the form field=value")
+        values[name.strip()] = typed(name.strip(), value)
+    return changed(recipe, **values)
+
+
+def typed(field: str, value: str) -> object:
+    """A value as typed in the type that its field has.
+
+    Raises:
+        RecipeError: no such field, or no such number.
+    """
+    default = getattr(Recipe(), field, None) if field in Recipe.__struct_fields__ else None
+    if default is None:
+        raise RecipeError(f"recipe: no field {field!r}; fields are {_fields()}")
+    value = value.strip()
+    try:
+        if isinstance(default, tuple):
+            kind = float if field == "teacher_weights" else str
+            return [kind(part.strip()) for part in value.split(",") if part.strip()]
+        return type(default)(value)
+    except ValueError:
+        number = "whole number" if isinstance(default, int) else "number"
+        raise RecipeError(f"recipe: {field}: {value!r} is not a {number}") from None
+
+
+def choices(field: str) -> tuple[str, ...]:
+    """The words that a field takes; empty where it takes anything else."""
+    if field == "augmentation":
+        return get_args(Augmentation)
+    hint = get_type_hints(Recipe)[field]
+    return get_args(hint) if get_origin(hint) is Literal else ()
+
+
+def _made(values: dict[str, object], folder: Path) -> Recipe:
+    values = dict(values)
+    pipeline = values.get("augmentation")
+    if isinstance(pipeline, str):
+        values["augmentation"] = _pipeline_text(pipeline, folder)
+    try:
+        recipe = msgspec.convert(values, Recipe)
     except msgspec.ValidationError as error:
-        raise RecipeError(f"recipe: {_said(error)}") from error
+        raise RecipeError(_said(error)) from error
+    if recipe.teacher_weights and len(recipe.teacher_weights) != len(recipe.teachers):
+        raise RecipeError(
+            f"teacher_weights has {len(recipe.teacher_weights)} values for "
+            f"{len(recipe.teachers)} teachers: give one each, or none"
+        )
+    if recipe.teacher_weights and not sum(recipe.teacher_weights) > 0:
+        raise RecipeError("teacher_weights are all 0: at least one has to count")
+    return recipe
+
+
+def _pipeline_text(value: str, folder: Path) -> str:
+    """A preset's name, or the pipeline as JSON text, read from its file where a file is named."""
+    if value in get_args(Augmentation):
+        return value
+    if value.lstrip().startswith("{"):
+        return _parsed(value.encode(), "json", "augmentation")
+    suffix = Path(value).suffix.lower()
+    if suffix not in (".json", ".yaml", ".yml"):
+        raise RecipeError(
+            f"augmentation: {value!r} is none of {', '.join(get_args(Augmentation))}, and no "
+            ".json or .yaml file of a pipeline"
+        )
+    path = folder / Path(value).expanduser()
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise RecipeError(f"augmentation: cannot read {path}: {error.strerror}") from error
+    return _parsed(content, suffix[1:], f"augmentation {path}")
+
+
+def _parsed(content: bytes, form: str, what: str) -> str:
+    try:
+        decode = msgspec.json.decode if form == "json" else msgspec.yaml.decode
+        found = decode(content)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise RecipeError(f"{what}: not {form.upper()}: {error}") from error
+    if not isinstance(found, dict) or "transform" not in found:
+        raise RecipeError(f"{what}: no 'transform' in it, as albumentations.to_dict writes it")
+    return msgspec.json.encode(found).decode()
+
+
+def _fields() -> str:
+    return ", ".join(Recipe.__struct_fields__)
 
 
 def _said(error: Exception) -> str:
     """An error with the values that would have been right, where they are words."""
-    words = ", ".join(get_args(Augmentation))
-    return f"{error}; use {words}" if "$.augmentation" in str(error) else str(error)
+    message = str(error)
+    if "unknown field" in message:
+        return f"{message}; fields are {_fields()}"
+    field = message.rpartition("$.")[2].strip("`").partition("[")[0]
+    words = choices(field) if field in Recipe.__struct_fields__ else ()
+    return f"{message}; use {', '.join(words)}" if words else message

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from workbench.errors import UserError
-from workbench.training import data
+from workbench.training import image_cache
 from workbench.training.data import open_data
 from workbench.training.listing import list_folder
 
@@ -299,7 +299,7 @@ def test_many_broken_images_are_all_counted_and_some_named(folder):
         put(folder / "metal" / f"broken-{number:02}.png", b"broken")
     dataset = opened(folder)
     assert dataset.skipped_count == 30
-    assert len(dataset.skipped) == data.SKIPPED_LISTED
+    assert len(dataset.skipped) == image_cache.SKIPPED_LISTED
     assert counts(dataset.train) == [4, 4]
 
 
@@ -357,7 +357,7 @@ FORMATS = {
 def test_every_kind_of_pixel_decodes_to_the_same_grey(folder, name, channels):
     fill(folder, {"glass": 4, "metal": 4})
     path = put(folder / "odd.png", FORMATS[name])
-    image, digest, reason = data._decode(str(path), SIZE, channels)
+    image, digest, reason = image_cache._decode(str(path), SIZE, channels)
     assert reason == ""
     assert len(digest) == 32
     assert (image.shape, image.dtype) == ((SIZE, SIZE, channels), np.uint8)
@@ -388,7 +388,7 @@ def test_digits_are_built_in():
 
 @pytest.fixture
 def cache(tmp_path, monkeypatch):
-    monkeypatch.setenv(data.CACHE_ENV, str(tmp_path / "cache"))
+    monkeypatch.setenv(image_cache.CACHE_ENV, str(tmp_path / "cache"))
     return tmp_path / "cache"
 
 
@@ -398,7 +398,7 @@ def no_decoding(monkeypatch):
         def fail(path, size, channels):
             raise AssertionError(f"{path} was decoded again")
 
-        monkeypatch.setattr(data, "_decode", fail)
+        monkeypatch.setattr(image_cache, "_decode", fail)
 
     return forbid
 
@@ -470,7 +470,7 @@ def test_the_fingerprint_is_of_names_and_contents_wherever_they_are(folder, tmp_
 
 def test_a_decoding_cut_off_leaves_no_cache_that_looks_whole(folder, cache, monkeypatch):
     fill(folder, {"glass": 6, "metal": 6})
-    real, seen = data._decode, []
+    real, seen = image_cache._decode, []
 
     def dies(path, size, channels):
         seen.append(path)
@@ -479,7 +479,7 @@ def test_a_decoding_cut_off_leaves_no_cache_that_looks_whole(folder, cache, monk
         return real(path, size, channels)
 
     with monkeypatch.context() as patch:
-        patch.setattr(data, "_decode", dies)
+        patch.setattr(image_cache, "_decode", dies)
         with pytest.raises(KeyboardInterrupt):
             opened(folder)
     dataset = opened(folder)
@@ -489,10 +489,10 @@ def test_a_decoding_cut_off_leaves_no_cache_that_looks_whole(folder, cache, monk
 
 def test_a_cache_that_cannot_be_written_is_an_error_in_words(folder, tmp_path, monkeypatch):
     fill(folder, {"glass": 6, "metal": 6})
-    monkeypatch.setenv(data.CACHE_ENV, str(put(tmp_path / "a-file", b"x")))
+    monkeypatch.setenv(image_cache.CACHE_ENV, str(put(tmp_path / "a-file", b"x")))
     message = refusal(folder)
     assert "cannot cache images" in message
-    assert data.CACHE_ENV in message
+    assert image_cache.CACHE_ENV in message
 
 
 def test_progress_is_reported_up_to_the_whole(folder, cache):
