@@ -27,11 +27,13 @@ from sessions.network import Network
 from sessions.recipe import Recipe
 from workbench.surgery.build import Assembled, build
 from workbench.surgery.families import shufflenet
-from workbench.training.augment import pipeline
+from workbench.training.augment import built
 from workbench.training.data import Dataset, open_data
 from workbench.training.evaluate import evaluate
-from workbench.training.listing import Item, list_folder
+from workbench.training.items import Item
+from workbench.training.listing import list_folder
 from workbench.training.loop import Run
+from workbench.training.pipelines import PRESETS
 
 SIZE = 80
 ROUNDS = 5
@@ -58,7 +60,7 @@ class UsualDataset(torch_data.Dataset):
 
 def usual_loader(items: list, name: str, *, shuffle: bool) -> torch_data.DataLoader:
     mean, std = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
-    steps = [*pipeline(name).transforms, albumentations.Normalize(mean, std)]
+    steps = [*built(PRESETS[name]).transforms, albumentations.Normalize(mean, std)]
     dataset = UsualDataset(
         [item.path for item in items], [item.label for item in items],
         albumentations.Compose(steps),

@@ -8,6 +8,7 @@ import msgspec
 from sessions.edits import Edit
 from sessions.events import JobKind
 from sessions.recipe import Recipe
+from sessions.splits import Splits
 
 
 class Lineage(msgspec.Struct, frozen=True):
@@ -67,7 +68,23 @@ class OpenData(Command, frozen=True, tag="open-data", kw_only=True):
     source: str
     size: int
     channels: int
-    seed: int
+    splits: Splits
+
+
+class DrawSamples(Command, frozen=True, tag="draw-samples", kw_only=True):
+    """Show a few training images as a recipe changes them."""
+
+    folder: str
+    lineage: Lineage
+    """Of the network that they are made for."""
+    recipe: Recipe
+    data: str
+    splits: Splits
+    photos: int
+    copies: int
+    """Changed copies of each photo."""
+    edge: int
+    """Of the images to show, in pixels."""
 
 
 class RunJob(Command, frozen=True, tag="run-job", kw_only=True):
@@ -79,9 +96,10 @@ class RunJob(Command, frozen=True, tag="run-job", kw_only=True):
     lineage: Lineage
     recipe: Recipe
     data: str
-    seed: int
-    """Of the split of the data."""
+    splits: Splits
     device: str = "auto"
+    teacher: Lineage | None = None
+    """The network before it was cut; None where there is none."""
 
 
 class StopJob(Command, frozen=True, tag="stop-job", kw_only=True):
@@ -89,6 +107,8 @@ class StopJob(Command, frozen=True, tag="stop-job", kw_only=True):
 
     job: int | None = None
     """Which job; None for any."""
+    is_pause: bool = False
+    """Whether it is to go on later: its state is stored, and no result is made."""
 
 
 class EvaluateNow(Command, frozen=True, tag="evaluate-now", kw_only=True):
@@ -96,5 +116,13 @@ class EvaluateNow(Command, frozen=True, tag="evaluate-now", kw_only=True):
 
 
 AnyCommand = (
-    OpenModel | ApplyEdit | DescribeRanks | SaveModel | OpenData | RunJob | StopJob | EvaluateNow
+    OpenModel
+    | ApplyEdit
+    | DescribeRanks
+    | SaveModel
+    | OpenData
+    | DrawSamples
+    | RunJob
+    | StopJob
+    | EvaluateNow
 )

@@ -12,10 +12,15 @@ from sessions.edits import Edit
 from sessions.network import Network
 from sessions.recipe import Recipe
 from sessions.score import Rule
+from sessions.splits import Splits
 
 JobKind = Literal["evaluate", "recover", "fine-tune", "measure"]
 CHANGING = frozenset({"recover", "fine-tune"})
 """Jobs that end in another variant."""
+
+
+RAW, BATCH_NORM, REPAIR, SHORT = "raw", "batch norm", "repair", "short fine-tune"
+"""The rungs of a recovery, each dearer than the one before."""
 
 
 class LayerStats(msgspec.Struct, frozen=True):
@@ -54,6 +59,16 @@ class Evaluation(msgspec.Struct, frozen=True, kw_only=True):
     """Macro F1, 0..1."""
     accuracy: float
     classes: tuple[ClassScore, ...]
+    low: float | None = None
+    """Lower end of the 95 % bootstrap interval of macro F1; None where it was not measured."""
+    high: float | None = None
+    confusion: tuple[tuple[int, ...], ...] = ()
+    """Images by true class (rows) and predicted class; empty where it was not kept."""
+
+    @property
+    def interval(self) -> tuple[float, float] | None:
+        """Both ends of the interval of macro F1, where it was measured."""
+        return None if self.low is None or self.high is None else (self.low, self.high)
 
 
 class Skipped(msgspec.Struct, frozen=True):
@@ -105,6 +120,9 @@ class DataOpened(Event, frozen=True, tag="data-opened", kw_only=True):
     classes: tuple[str, ...]
     train_images: int
     val_images: int
+    hold_out_images: int = 0
+    splits: Splits | None = None
+    """How the images were divided; None in recordings from before it could be chosen."""
     size: int
     """Edge of the cached images in pixels."""
     skipped: tuple[Skipped, ...] = ()
@@ -198,6 +216,21 @@ class RanksDescribed(Event, frozen=True, tag="ranks-described", kw_only=True):
     """The ranks that variational Bayes takes to be above the noise."""
 
 
+class SamplesDrawn(Event, frozen=True, tag="samples-drawn", kw_only=True):
+    """Training images as a recipe changes them: for the eyes, not for the record."""
+
+    is_durable = False
+    is_logged = False
+    edge: int
+    """Of each image in pixels."""
+    rows: tuple[tuple[bytes, ...], ...] = ()
+    """Images as RGB bytes, edge * edge * 3; each row one photo, first as it is."""
+    names: tuple[str, ...] = ()
+    """The class of each row."""
+    reason: str = ""
+    """Why there are none."""
+
+
 class JobQueued(Event, frozen=True, tag="job-queued", kw_only=True):
     """A job was asked for; it starts when the one before it ends."""
 
@@ -208,6 +241,8 @@ class JobQueued(Event, frozen=True, tag="job-queued", kw_only=True):
     result: int | None = None
     """Number that the job's resulting variant will have."""
     recipe: Recipe = Recipe()
+    teacher: int | None = None
+    """The variant before the cut, which may teach; None where there is none."""
     is_automatic: bool = False
 
 
@@ -252,6 +287,8 @@ class Evaluated(Event, frozen=True, tag="evaluated", kw_only=True):
     evaluation: Evaluation
     epoch: float | None = None
     """Epochs trained where the weights were those of a running job; None: the variant's own."""
+    rung: str = ""
+    """Which step of a recovery this is; empty elsewhere."""
 
 
 class JobFinished(Event, frozen=True, tag="job-finished", kw_only=True):
@@ -266,7 +303,15 @@ class JobFinished(Event, frozen=True, tag="job-finished", kw_only=True):
     evaluation: Evaluation | None = None
     scores: str = ""
     """Sha256 name of measured channel scores; empty where none were measured."""
+    reason: str = ""
+    """Why it ended early by itself, with the last good weights kept."""
     seconds: float = 0.0
+
+
+class JobPaused(Event, frozen=True, tag="job-paused", kw_only=True):
+    """A job was put aside with its state on disk, to go on when the user says so."""
+
+    job: int
 
 
 class JobFailed(Event, frozen=True, tag="job-failed", kw_only=True):
@@ -339,12 +384,14 @@ AnyEvent = (
     | VariantSelected
     | VariantNamed
     | RanksDescribed
+    | SamplesDrawn
     | JobQueued
     | JobStarted
     | JobProgressed
     | CheckpointWritten
     | Evaluated
     | JobFinished
+    | JobPaused
     | JobFailed
     | JobCancelled
     | ModelSaved

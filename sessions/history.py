@@ -54,6 +54,22 @@ def stored(state: SessionState, number: int) -> Variant:
     return variant
 
 
+def teacher(state: SessionState, number: int) -> Variant | None:
+    """The network before it was cut: of the ancestors with other structure the one of highest F1.
+
+    None where no ancestor of other structure and the same classes has been measured.
+    """
+    network = state.variants[number].network
+    known = [
+        variant
+        for variant in path(state, number)
+        if variant.network != network
+        and variant.network.classes == network.classes
+        and variant.evaluation is not None
+    ]
+    return max(known, key=lambda v: v.evaluation.f1 if v.evaluation else 0.0, default=None)
+
+
 def edits_since(state: SessionState, ancestor: int, number: int) -> tuple[Edit, ...] | None:
     """The edits that lead from one variant to another, None where jobs lie between them.
 

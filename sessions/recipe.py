@@ -25,6 +25,51 @@ BEFORE_CUT = "before-cut"
 """As a teacher: the network as it was before it was cut."""
 
 
+GROUPS = {
+    "run": ("epochs", "batch_size", "seed"),
+    "optimiser": (
+        "optimizer", "learning_rate", "momentum", "weight_decay", "schedule", "warmup",
+        "restart_epochs", "lowest_rate", "clip_norm", "ema", "amp",
+    ),
+    "loss and sampling": (
+        "loss", "label_smoothing", "class_weights", "focal_gamma", "f1_share",
+        "logit_adjustment", "arcface_scale", "arcface_margin", "auxiliary", "sampler", "dropout",
+    ),
+    "images": ("augmentation", "mixup", "cutmix"),
+    "teachers": (
+        "teachers", "teacher_weights", "temperature", "distill", "teacher_images", "features",
+    ),
+    "start and recovery": ("pretrain_epochs", "pretrain_data", "recover_images", "short_epochs"),
+}  # fmt: skip
+"""Every field, in the order in which people read them."""
+HINTS = {
+    "learning_rate": "peak of the schedule",
+    "momentum": "of sgd",
+    "weight_decay": "of conv and linear weights only",
+    "warmup": "share of the steps in which the rate rises",
+    "restart_epochs": "length of a cycle of restarts",
+    "lowest_rate": "where the schedule ends, share of the peak",
+    "clip_norm": "largest norm of the gradients; 0 is off",
+    "ema": "decay of the averaged weights; 0 is off",
+    "f1_share": "of soft F1 in f1-focal",
+    "logit_adjustment": "times the log frequency of the classes; 0 is off",
+    "arcface_margin": "radians",
+    "auxiliary": "weight of classifiers on inner stages; 0 is off",
+    "dropout": "before the classifier",
+    "augmentation": ", or a .json or .yaml file of albumentations",
+    "mixup": "alpha; 0 is off",
+    "cutmix": "alpha; 0 is off",
+    "teachers": "model files, or before-cut; commas between",
+    "teacher_weights": "one a teacher; empty: all alike",
+    "distill": "share of the teachers in the loss",
+    "features": "weight of the teachers' features; 0 is off",
+    "pretrain_epochs": "of learning to reconstruct images first",
+    "pretrain_data": "folder of images for that; empty: the training images",
+    "recover_images": "from which batch norm is measured anew",
+    "short_epochs": "of the last rung of a recovery; 0 leaves it out",
+}
+
+
 class RecipeError(ValueError):
     """A recipe file or value that cannot be used; the message names the field."""
 
@@ -32,7 +77,7 @@ class RecipeError(ValueError):
 class Recipe(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Choices of one training job; the defaults fine-tune a small pretrained network."""
 
-    epochs: Positive = 10
+    epochs: Positive = 25
     batch_size: AtLeastTwo = 64
     seed: Count = 0
     """Of batches, augmentation and new layers."""
@@ -42,10 +87,10 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     """Peak of the schedule."""
     momentum: Below1 = 0.9
     """Of SGD, with Nesterov's step."""
-    weight_decay: Annotated[float, msgspec.Meta(ge=0, le=10)] = 0.02
+    weight_decay: Annotated[float, msgspec.Meta(ge=0, le=10)] = 0.2
     """Of conv and linear weights only."""
-    schedule: Literal["cosine", "one-cycle", "restarts", "constant"] = "cosine"
-    warmup: Below1 = 0.1
+    schedule: Literal["cosine", "one-cycle", "restarts", "constant"] = "one-cycle"
+    warmup: Below1 = 0.25
     """Share of all steps, or of each cycle of `restarts`, in which the learning rate rises."""
     restart_epochs: Positive = 5
     """Length of a cycle of `restarts`."""
@@ -76,7 +121,7 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     dropout: Below1 = 0.0
     """Before the classifier."""
 
-    augmentation: str = "light"
+    augmentation: str = "contest"
     """A preset, or an albumentations pipeline in its own serialisation, as JSON."""
     mixup: Weight = 0.0
     """Alpha of the beta distribution; 0 is off."""
@@ -170,6 +215,29 @@ def typed(field: str, value: str) -> object:
     except ValueError:
         number = "whole number" if isinstance(default, int) else "number"
         raise RecipeError(f"recipe: {field}: {value!r} is not a {number}") from None
+
+
+def shown(recipe: Recipe, field: str) -> str:
+    """A field's value as it would be typed."""
+    value = getattr(recipe, field)
+    return ", ".join(map(str, value)) if isinstance(value, tuple) else str(value)
+
+
+def hint(field: str) -> str:
+    """What a field takes or means, in a few words."""
+    return ", ".join(choices(field)) + HINTS.get(field, "")
+
+
+def toml(recipe: Recipe) -> str:
+    """The recipe as a file that `load` reads, with what each field takes."""
+    lines = []
+    for group, fields in GROUPS.items():
+        lines.append(f"# {group}")
+        for field in fields:
+            value = msgspec.json.encode(getattr(recipe, field)).decode()
+            lines.append(f"{field} = {value}".ljust(32) + f"  # {hint(field)}".rstrip("# "))
+        lines.append("")
+    return "\n".join(lines)
 
 
 def choices(field: str) -> tuple[str, ...]:

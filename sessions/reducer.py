@@ -8,8 +8,8 @@ from functools import singledispatch
 import msgspec
 
 from sessions import edits, events, macs
-from sessions.events import AnyEvent, Unknown
-from sessions.state import CurvePoint, Job, SessionState, Variant
+from sessions.events import BATCH_NORM, AnyEvent, Unknown
+from sessions.state import CurvePoint, Job, Rung, SessionState, Variant
 
 CURVE_POINTS = 400
 """A curve longer than this loses every second point, so that a long job stays bounded."""
@@ -168,6 +168,7 @@ def _(event: events.JobQueued, state: SessionState) -> SessionState:
         result=event.result,
         recipe=event.recipe,
         is_automatic=event.is_automatic,
+        teacher=event.teacher,
     )
     return _with(state, jobs=state.jobs | {event.job: job})
 
@@ -219,6 +220,13 @@ def _(event: events.Evaluated, state: SessionState) -> SessionState:
     epoch = 0.0 if event.epoch is None else event.epoch
     f1s = _extended(job.f1s, CurvePoint(epoch, event.evaluation.f1))
     state = _with_job(state, event.job, evaluation=event.evaluation, f1s=f1s)
+    if event.rung:
+        rungs = (*state.jobs[event.job].rungs, Rung(event.rung, event.evaluation, epoch))
+        state = _with_job(state, event.job, rungs=rungs)
+    if event.rung == BATCH_NORM and job.kind == "evaluate" and job.variant in state.variants:
+        variant = state.variants[job.variant]
+        recoverable = msgspec.structs.replace(variant, recoverable=event.evaluation)
+        return _with_variant(state, recoverable)
     if event.epoch is None and job.variant in state.variants:
         variant = state.variants[job.variant]
         evaluated = msgspec.structs.replace(variant, evaluation=event.evaluation)
@@ -232,7 +240,11 @@ def _(event: events.JobFinished, state: SessionState) -> SessionState:
     if job is None:
         return state
     state = _with_job(
-        state, event.job, status="stopped" if event.is_stopped else "finished", left_s=None
+        state,
+        event.job,
+        status="stopped" if event.is_stopped else "finished",
+        reason=event.reason,
+        left_s=None,
     )
     if event.scores and job.variant in state.variants:
         measured = msgspec.structs.replace(state.variants[job.variant], scores=event.scores)
@@ -254,6 +266,11 @@ def _(event: events.JobFinished, state: SessionState) -> SessionState:
     is_untouched = state.current == job.variant
     state = _with_variant(state, variant)
     return _select(state, variant.number) if is_untouched else state
+
+
+@_reduce.register
+def _(event: events.JobPaused, state: SessionState) -> SessionState:
+    return _with_job(state, event.job, status="paused", left_s=None)
 
 
 @_reduce.register

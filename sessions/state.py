@@ -25,6 +25,8 @@ class Variant(msgspec.Struct, frozen=True, kw_only=True):
     weights_sha256: str = ""
     stats: dict[str, LayerStats] = {}
     evaluation: Evaluation | None = None
+    recoverable: Evaluation | None = None
+    """With batch norm measured anew and no weight changed: what a second brings back."""
     is_pending: bool = False
     """Whether the engine has not confirmed it yet."""
     is_preparation: bool = False
@@ -46,6 +48,14 @@ class CurvePoint(msgspec.Struct, frozen=True):
     value: float
 
 
+class Rung(msgspec.Struct, frozen=True):
+    """A step of a recovery and what it brought."""
+
+    name: str
+    evaluation: Evaluation
+    epoch: float
+
+
 class Job(msgspec.Struct, frozen=True, kw_only=True):
     """A job and how far it is."""
 
@@ -55,8 +65,10 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     result: int | None
     recipe: Recipe
     is_automatic: bool
+    teacher: int | None = None
+    """The variant before the cut, which may teach."""
     status: str = "queued"
-    """queued, running, interrupted, finished, stopped, failed, cancelled"""
+    """queued, running, paused, interrupted, finished, stopped, failed, cancelled"""
     phase: str = ""
     step: int = 0
     steps: int = 0
@@ -67,6 +79,7 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     left_s: float | None = None
     losses: tuple[CurvePoint, ...] = ()
     f1s: tuple[CurvePoint, ...] = ()
+    rungs: tuple[Rung, ...] = ()
     evaluation: Evaluation | None = None
     """The latest, of the weights in training or of the result."""
     reason: str = ""
@@ -79,8 +92,10 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def is_resumable(self) -> bool:
-        """Whether it was cut off, or failed after a step that is on disk, and can go on."""
-        return self.status == "interrupted" or (self.status == "failed" and self.stored_step > 0)
+        """Whether it was put aside or cut off, or failed after a step that is on disk."""
+        if self.status == "failed":
+            return self.stored_step > 0
+        return self.status in ("paused", "interrupted")
 
 
 class SessionState(msgspec.Struct, frozen=True, kw_only=True):

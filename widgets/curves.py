@@ -11,6 +11,8 @@ from textual.widget import Widget
 from textual.widgets import Static
 from textual_plotext import PlotextPlot
 
+RUNGS_NAMED = 4
+"""Of the latest recovery: earlier names would be drawn over each other."""
 REDRAW_S = 1.0
 """Shortest time between two drawings."""
 
@@ -24,6 +26,8 @@ class CurvesView(msgspec.Struct, frozen=True):
     """(epoch over all jobs, training loss)"""
     marks: tuple[float, ...] = ()
     """Measurements at which the network was cut."""
+    rungs: tuple[tuple[float, float, str], ...] = ()
+    """(measurement, macro F1, name) of the steps of recoveries."""
 
 
 class Curves(Widget):
@@ -74,15 +78,15 @@ class Curves(Widget):
         if view.f1 or view.loss:
             self._drawn_at = monotonic()
         self.query_one("Curves > Static").display = not view.f1 and not view.loss
-        self._draw("#f1", view.f1, "green", view.marks)
-        self._draw("#loss", view.loss, "orange", ())
+        self._draw("#f1", view.f1, "green", view)
+        self._draw("#loss", view.loss, "orange", None)
 
     def _draw(
         self,
         selector: str,
         points: tuple[tuple[float, float], ...],
         color: str,
-        marks: tuple[float, ...],
+        marked: CurvesView | None,
     ) -> None:
         box = self.query_one(selector)
         box.display = bool(points)
@@ -96,13 +100,15 @@ class Curves(Widget):
         spare = len(points) // (2 * max(widget.size.width, 10)) + 1
         drawn = points[::-spare][::-1]
         xs, ys = [x for x, _ in drawn], [y for _, y in drawn]
-        for mark in marks:
+        for mark in marked.marks if marked is not None else ():
             plt.vertical_line(mark, color="red")
         if len(points) == 1:
             plt.scatter(xs, ys, color=color, marker="●")
             plt.ylim(ys[0] - 0.05, ys[0] + 0.05)
         else:
             plt.plot(xs, ys, color=color, marker="braille")
+        for at, value, name in marked.rungs[-RUNGS_NAMED:] if marked is not None else ():
+            plt.text(name, x=at, y=value, color="orange", alignment="right")
         plt.xaxes(True, False)
         plt.yaxes(True, False)
         plt.yfrequency(4)

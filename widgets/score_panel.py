@@ -31,6 +31,8 @@ class ScoreView(msgspec.Struct, frozen=True, kw_only=True):
     rule: str
     f1_note: str
     """Where F1 comes from, or why it is not known."""
+    interval: tuple[float, float] | None = None
+    """Ends of the 95 % interval of F1; None where it was not measured."""
     is_live: bool = False
     """Whether F1 and score are those of weights in training."""
 
@@ -65,6 +67,7 @@ def score_text(view: ScoreView, width: int, *, is_low: bool) -> Text:
     before = view.before or UNKNOWN
     words = ("opened ", "step ") if is_low else ("", "")
     live = "bold yellow" if view.is_live else "bold"
+    interval = "" if view.interval is None else "[{:.2f}, {:.2f}]".format(*view.interval)
     lines = [] if is_low else [_line(width, "", ("now", "dim"), Text("since opened", "dim"),
                                      Text("last step", "dim"), "")]  # fmt: skip
     lines.append(
@@ -84,7 +87,8 @@ def score_text(view: ScoreView, width: int, *, is_low: bool) -> Text:
             (_figure(now.f1), live),
             _change(words[0], now.f1, opened.f1, ".4f", is_higher_better=True),
             _change(words[1], now.f1, before.f1, ".4f", is_higher_better=True),
-            view.f1_note,
+            f"{interval} {view.f1_note}".lstrip() if is_low else view.f1_note,
+            "" if is_low else interval,
         )
     )
     lines.append(
@@ -104,10 +108,20 @@ def _figure(value: float | None) -> str:
     return "—" if value is None else numbers.plain(value, ".4f")
 
 
-def _line(width: int, title: str, now: tuple[str, str], since: Text, step: Text, note: str) -> Text:
-    """One line; the note takes what room is left."""
+def _line(
+    width: int,
+    title: str,
+    now: tuple[str, str],
+    since: Text,
+    step: Text,
+    note: str,
+    beside: str = "",
+) -> Text:
+    """One line; what stands beside the figure takes room of the first change, the note the rest."""
     text = Text(title.ljust(6), style="bold")
-    for cell, room in ((Text(*now), 10), (since, 21), (step, 16)):
+    beside = f" {beside}" if beside else ""
+    figure = Text.assemble(now, (beside, "not bold dim"))
+    for cell, room in ((figure, 10 + len(beside)), (since, 21 - len(beside)), (step, 16)):
         text.append(" " * max(room - cell.cell_len, 1 if cell else 0))
         text.append_text(cell)
     rest = width - text.cell_len - 2

@@ -27,6 +27,7 @@ from sessions.events import (
     ModelSaved,
     ProcessExited,
     RanksDescribed,
+    SamplesDrawn,
     Unknown,
 )
 from sessions.recipe import Recipe
@@ -37,20 +38,23 @@ from widgets.replay_bar import ReplayBar
 from workbench.live import LiveSession, RequestError
 from workbench.player import Player
 from workbench.processes import ENDED_AS_ASKED
+from workbench.screens import views
+from workbench.screens.confusion import ConfusionScreen
 from workbench.screens.dialogs import (
     HelpScreen,
-    RecipeScreen,
     SaveScreen,
     help_rows,
 )
 from workbench.screens.main import MainScreen
+from workbench.screens.recipe import RecipeScreen
 from workbench.screens.reshape import ReshapeScreen
+from workbench.screens.samples import SamplesScreen
 from workbench.screens.variants import VariantsScreen
 
 EDITING = frozenset(
     {
         "toggle_unit", "reshape", "undo", "redo", "recover", "fine_tune", "fine_tune_with",
-        "evaluate", "stop", "resume", "carry_over", "save",
+        "distil", "samples", "evaluate", "stop", "pause", "resume", "carry_over", "save",
     }
 )  # fmt: skip
 PALETTE = Binding("ctrl+p", "command_palette", "Palette", tooltip="Every command, by name")
@@ -70,18 +74,25 @@ class WorkbenchApp(App[str]):
         Binding("r", "recover", "Recover", tooltip="Fit the cut network to its old outputs"),
         Binding("f", "fine_tune", "Fine-tune", tooltip="Fine-tune with the session's recipe"),
         Binding(
+            "d", "distil", "Distil", show=False,
+            tooltip="Fine-tune with the network before the cut as teacher",
+        ),
+        Binding(
             "F", "fine_tune_with", "Fine-tune with…", show=False, key_display="F",
             tooltip="Choose epochs, learning rate and more, then fine-tune",
         ),
+        Binding("i", "samples", "Images", show=False, tooltip="Training images, as changed"),
         Binding("e", "evaluate", "Eval", tooltip="Measure F1 now, also during an epoch"),
         Binding("x", "stop", "Stop", tooltip="Stop the job and keep its result; twice: at once"),
-        Binding("c", "resume", "Continue", tooltip="Go on with a job that was cut off"),
+        Binding("p", "pause", "Pause", show=False, tooltip="Put the job aside; c goes on with it"),
+        Binding("c", "resume", "Continue", tooltip="Go on with a job that was put aside"),
         Binding("u", "undo", "Undo", tooltip="Back to the variant before, with its weights"),
         Binding("ctrl+r", "redo", "Redo", show=False, tooltip="Forward again"),
         Binding(
             "o", "carry_over", "Carry over",
             tooltip="Give a finished job's weights to the edits made since it began",
         ),
+        Binding("m", "confusion", "Confusions", show=False, tooltip="Classes taken for others"),
         Binding("t", "variants", "Variants", show=False, tooltip="All variants, to jump to"),
         Binding("s", "save", "Save", tooltip="Save the current variant to a file"),
         Binding("space", "play", "Play/pause", tooltip="Play or pause the replay"),
@@ -106,8 +117,8 @@ class WorkbenchApp(App[str]):
         self.player = source if isinstance(source, Player) else None
         self.main = MainScreen()
         self._stop_asked = False
-        self._offered = (False, False, False)
-        """Whether there is a job to stop, to go on with, to carry over: what the footer shows."""
+        self._offered = (False, False, False, False)
+        """Whether a job can be stopped, resumed, carried over, learned from: for the footer."""
         self._play_task: asyncio.Task[None] | None = None
 
     async def on_mount(self) -> None:
@@ -143,6 +154,8 @@ class WorkbenchApp(App[str]):
         self._show()
         if isinstance(event, RanksDescribed) and isinstance(self.screen, ReshapeScreen):
             self.screen.take_ranks(event)
+        if isinstance(event, SamplesDrawn) and isinstance(self.screen, SamplesScreen):
+            self.screen.take_samples(event)
         if isinstance(event, ModelOpened):
             self.call_after_refresh(settle_memory)
         if (toast := describe(event, live.state)) is not None:
@@ -159,6 +172,7 @@ class WorkbenchApp(App[str]):
                 bool(state.running or state.queued),
                 state.resumable is not None,
                 history.carriable(state) is not None,
+                self.live.can_distil,
             )
             if offered != self._offered:  # the footer is slow to draw
                 self._offered = offered
@@ -174,6 +188,10 @@ class WorkbenchApp(App[str]):
         if self.live is not None:
             state = self.live.state
             if action in REPLAYING or (action == "resume" and state.resumable is None):
+                return False
+            if action == "pause" and (state.running is None or state.running.is_automatic):
+                return False
+            if action == "distil" and not self.live.can_distil:
                 return False
             if action == "carry_over" and history.carriable(state) is None:
                 return False
@@ -246,6 +264,24 @@ class WorkbenchApp(App[str]):
 
         self.push_screen(RecipeScreen(self.live.state.recipe), start)
 
+    def action_distil(self) -> None:
+        """Fine-tune with the network before the cut as teacher."""
+        self._ask(lambda live: live.distil())
+
+    def action_pause(self) -> None:
+        """Put the job aside."""
+        self._ask(lambda live: live.pause_job())
+
+    def action_samples(self) -> None:
+        """Show training images as the recipe changes them."""
+        if self.live is not None:
+            self.push_screen(SamplesScreen(self.live.state.recipe))
+
+    def on_samples_screen_asked(self, message: SamplesScreen.Asked) -> None:
+        """The trainer has the images."""
+        asked = (message.recipe, message.photos, message.copies, message.edge)
+        self._ask(lambda live: live.draw_samples(*asked))
+
     def action_evaluate(self) -> None:
         """Measure F1 now."""
         self._ask(lambda live: live.evaluate_now())
@@ -273,6 +309,14 @@ class WorkbenchApp(App[str]):
                 self._ask(lambda live: live.save_model(Path(path).expanduser().absolute()))
 
         self.push_screen(SaveScreen(suggestion), save)
+
+    def action_confusion(self) -> None:
+        """Show which classes are taken for which."""
+        source = self.live or self.player
+        assert source is not None
+        state = source.state
+        title = "" if state.current is None else f"of v{state.current}"
+        self.push_screen(ConfusionScreen(views.confusion_view(state), title))
 
     def action_variants(self) -> None:
         """Show all variants; jump to one."""
@@ -372,6 +416,8 @@ def describe(event: AnyEvent | Unknown, state: SessionState) -> tuple[str, Sever
             return reason, "error"
         case JobFailed(reason=reason):
             return reason, "error"
+        case JobFinished(reason=reason) if reason:
+            return reason, "warning"
         case JobFinished(job=number, checkpoint=str(), evaluation=Evaluation()) if (
             state.jobs[number].kind == "recover" and state.jobs[number].result == state.current
         ):
@@ -397,17 +443,10 @@ def describe(event: AnyEvent | Unknown, state: SessionState) -> tuple[str, Sever
 
 
 def recovery(state: SessionState, number: int) -> str:
-    """F1 before the edits, right after them, and recovered."""
+    """F1 before the edits, and after each rung of the recovery."""
     job = state.jobs[number]
-    raw = state.variants[job.variant]
     before = history.stored(state, job.variant)
-    steps = [("before the edits", before)] if before is not raw else []
-    steps += [("raw", raw)]
-    if job.result is not None:
-        steps += [("recovered", state.variants[job.result])]
-    figures = [
-        f"{name} {numbers.plain(variant.evaluation.f1, '.4f')}"
-        for name, variant in steps
-        if variant.evaluation is not None
-    ]
-    return f"F1 {', '.join(figures)}"
+    figures = [(rung.name, rung.evaluation) for rung in job.rungs]
+    if before.number != job.variant and before.evaluation is not None:
+        figures.insert(0, ("before the edits", before.evaluation))
+    return "F1 " + ", ".join(f"{name} {numbers.plain(x.f1, '.4f')}" for name, x in figures)

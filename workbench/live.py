@@ -14,7 +14,9 @@ from sessions.commands import (
     AnyCommand,
     ApplyEdit,
     DescribeRanks,
+    DrawSamples,
     EvaluateNow,
+    Lineage,
     OpenData,
     OpenModel,
     RunJob,
@@ -34,6 +36,7 @@ from sessions.events import (
     JobFailed,
     JobFinished,
     JobKind,
+    JobPaused,
     JobQueued,
     ModelOpened,
     ProcessExited,
@@ -44,8 +47,9 @@ from sessions.events import (
     VariantNamed,
     VariantSelected,
 )
-from sessions.recipe import Recipe
+from sessions.recipe import BEFORE_CUT, Recipe
 from sessions.score import Rule
+from sessions.splits import Splits
 from sessions.state import SessionState, Variant
 from workbench.processes import Child
 from workbench.recorder import Recorder
@@ -70,7 +74,8 @@ class Opening(msgspec.Struct, frozen=True, kw_only=True):
     recipe: Recipe | None = None
     """None keeps the session's own, or the default."""
     rule: Rule | None = None
-    seed: int = 0
+    splits: Splits = Splits()
+    """A session that goes on keeps its own."""
 
 
 class RequestError(Exception):
@@ -82,7 +87,7 @@ class LiveSession:
 
     def __init__(self, opening: Opening, listener: Listener = lambda event: None) -> None:
         self.opening = opening
-        self.recorder = Recorder(opening.folder, opening.seed)
+        self.recorder = Recorder(opening.folder, opening.splits.seed)
         self.listener = listener
         self.problem = ""
         """Why the session could not be opened."""
@@ -106,6 +111,14 @@ class LiveSession:
     def state(self) -> SessionState:
         """Everything that happened, reduced."""
         return self.recorder.state
+
+    @property
+    def splits(self) -> Splits:
+        """How the images are divided: as recorded, where something is."""
+        if self.opening.model is not None:
+            return self.opening.splits
+        recorded = self.state.data.splits if self.state.data is not None else None
+        return recorded or Splits(seed=self.recorder.seed)
 
     @property
     def log_error(self) -> str:
@@ -171,7 +184,7 @@ class LiveSession:
                 self._sent_job = None
                 if event.scores:
                     self._make_waiting_edit(job)
-            case JobFailed():
+            case JobFailed() | JobPaused():
                 self._sent_job = None
         self._start_next_job()
         self._evaluate_when_settled()
@@ -220,6 +233,7 @@ class LiveSession:
         except EditError as error:
             raise RequestError(str(error)) from error
         self.dispatch(requested)
+        self._make_room()
         self._send(
             self._engine,
             ApplyEdit(
@@ -231,6 +245,12 @@ class LiveSession:
                 is_preparation=is_preparation,
             ),
         )
+
+    def _make_room(self) -> None:
+        """End what runs by itself: the edit that was made since comes first."""
+        running = self.state.running
+        if running is not None and running.is_automatic:
+            self._send(self._trainer, StopJob(job=running.number))
 
     def _measure_first(self, variant: Variant, edit: Edit) -> None:
         """Make the edit once its criterion's scores are known."""
@@ -291,6 +311,29 @@ class LiveSession:
             ),
         )
 
+    def draw_samples(self, recipe: Recipe, photos: int, copies: int, edge: int) -> None:
+        """Ask for training images as a recipe changes them.
+
+        Raises:
+            RequestError: no data is open.
+        """
+        variant, data = self.state.variant, self.state.data
+        if variant is None or data is None:
+            raise RequestError("no data is open: open with --data FOLDER, or --data digits")
+        self._send(
+            self._trainer,
+            DrawSamples(
+                folder=str(self.folder),
+                lineage=history.lineage(self.state, variant.number),
+                recipe=recipe,
+                data=data.source,
+                splits=self.splits,
+                photos=photos,
+                copies=copies,
+                edge=edge,
+            ),
+        )
+
     def toggle(self, unit: str) -> None:
         """Switch a unit off, or on again.
 
@@ -348,6 +391,23 @@ class LiveSession:
             )
         self._queue(kind, variant.number, recipe or self.state.recipe, is_automatic=False)
 
+    @property
+    def can_distil(self) -> bool:
+        """Whether there is a measured network before a cut to learn from."""
+        current = self.state.current
+        return current is not None and history.teacher(self.state, current) is not None
+
+    def distil(self) -> None:
+        """Fine-tune the current variant with the network before the cut as its teacher.
+
+        Raises:
+            RequestError: see `queue_job`; or there is no such network.
+        """
+        if not self.can_distil:
+            raise RequestError("nothing was cut since F1 was measured: there is no teacher yet")
+        recipe = msgspec.structs.replace(self.state.recipe, teachers=(BEFORE_CUT,))
+        self.queue_job("fine-tune", recipe)
+
     def evaluate_now(self) -> None:
         """Evaluate the weights of the running job after this batch, or the current variant.
 
@@ -378,15 +438,26 @@ class LiveSession:
         else:
             self._send(self._trainer, StopJob(job=self._sent_job))
 
+    def pause_job(self) -> None:
+        """Put the running job aside after this batch; what waits behind it starts.
+
+        Raises:
+            RequestError: nothing runs.
+        """
+        running = self.state.running
+        if running is None or running.number != self._sent_job:
+            raise RequestError("no job is running")
+        self._send(self._trainer, StopJob(job=running.number, is_pause=running.kind in CHANGING))
+
     def resume_job(self) -> None:
-        """Go on with the job that was cut off last.
+        """Go on with the job that was put aside or cut off last.
 
         Raises:
             RequestError: there is none, or the data is not open.
         """
         job = self.state.resumable
         if job is None:
-            raise RequestError("no job was cut off")
+            raise RequestError("no job was put aside or cut off")
         if self.state.data is None:
             raise RequestError("the data is not open: open it with --data")
         self.dispatch(
@@ -396,6 +467,7 @@ class LiveSession:
                 variant=job.variant,
                 result=job.result,
                 recipe=job.recipe,
+                teacher=job.teacher,
             )
         )
         self._start_next_job()
@@ -448,7 +520,7 @@ class LiveSession:
                 source=source,
                 size=variant.network.input_size,
                 channels=variant.network.input_channels,
-                seed=self.recorder.seed,
+                splits=self.splits,
             ),
         )
 
@@ -458,6 +530,7 @@ class LiveSession:
             self.request_edit(Classes(len(data.classes), self.recorder.seed), is_preparation=True)
 
     def _queue(self, kind: JobKind, variant: int, recipe: Recipe, *, is_automatic: bool) -> None:
+        teacher = history.teacher(self.state, variant) if kind in CHANGING else None
         self.dispatch(
             JobQueued(
                 job=self.state.next_job,
@@ -465,6 +538,7 @@ class LiveSession:
                 variant=variant,
                 result=self.state.next_variant if kind in CHANGING else None,
                 recipe=recipe,
+                teacher=None if teacher is None else teacher.number,
                 is_automatic=is_automatic,
             )
         )
@@ -487,10 +561,14 @@ class LiveSession:
                 lineage=history.lineage(self.state, job.variant),
                 recipe=job.recipe,
                 data=self.state.data.source,
-                seed=self.recorder.seed,
+                splits=self.splits,
                 device=self.opening.device,
+                teacher=self._teacher(job.teacher),
             ),
         )
+
+    def _teacher(self, variant: int | None) -> Lineage | None:
+        return None if variant is None else history.lineage(self.state, variant)
 
     def _evaluate_when_settled(self) -> None:
         """Measure F1 of a variant that has none, once the user pauses and nothing runs."""

@@ -6,11 +6,12 @@ A job killed at any moment goes on from its last stored step in a new process.
 import os
 import shutil
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sessions import log
-from sessions.commands import AnyCommand, EvaluateNow, OpenData, RunJob, StopJob
+from sessions.commands import AnyCommand, DrawSamples, EvaluateNow, OpenData, RunJob, StopJob
 from sessions.events import (
     CheckpointWritten,
     DataFailed,
@@ -20,9 +21,13 @@ from sessions.events import (
     Evaluation,
     JobFailed,
     JobFinished,
+    JobPaused,
     JobProgressed,
     JobStarted,
+    SamplesDrawn,
 )
+from sessions.recipe import BEFORE_CUT
+from sessions.splits import Splits
 from workbench.child import TRAINER_NICE, Channel, lower_priority
 from workbench.errors import UserError
 
@@ -30,6 +35,7 @@ if TYPE_CHECKING:
     from workbench.training.data import Dataset
     from workbench.training.jobs import Outcome
     from workbench.training.loop import Progress
+    from workbench.training.objective import Teacher
 
 WARM_UP_S = 0.5
 """Idle seconds after which libraries that only training needs are loaded."""
@@ -40,7 +46,7 @@ class Trainer:
 
     def __init__(self, channel: Channel) -> None:
         self.channel = channel
-        self._data: dict[tuple[str, int, int, int], Dataset] = {}
+        self._data: dict[tuple[str, int, int, Splits], Dataset] = {}
 
     def handle(self, command: AnyCommand) -> None:
         """Carry out a command and send what came of it."""
@@ -49,12 +55,14 @@ class Trainer:
                 self.open_data(command)
             case RunJob():
                 self.run_job(command)
+            case DrawSamples():
+                self.draw_samples(command)
 
     def open_data(self, command: OpenData) -> None:
         """List, decode and cache the data, with progress."""
         started = time.perf_counter()
         try:
-            data = self._open(command.source, command.size, command.channels, command.seed)
+            data = self._open(command.source, command.size, command.channels, command.splits)
         except UserError as error:
             self.channel.send(DataFailed(source=command.source, reason=str(error)))
             return
@@ -65,12 +73,31 @@ class Trainer:
                 classes=data.classes,
                 train_images=len(data.train),
                 val_images=len(data.val),
+                hold_out_images=len(data.hold_out) if data.hold_out is not None else 0,
+                splits=data.splits,
                 size=command.size,
                 skipped=data.skipped,
                 skipped_count=data.skipped_count,
                 seconds=time.perf_counter() - started,
             )
         )
+
+    def draw_samples(self, command: DrawSamples) -> None:
+        """Show training images as a recipe changes them, also between the batches of a job."""
+        from workbench.surgery.store import Deriver
+        from workbench.training.samples import draw_samples
+
+        try:
+            network, _ = Deriver()(Path(command.folder), command.lineage)
+            size, channels = network.input_size, network.input_channels
+            data = self._open(command.data, size, channels, command.splits)
+            rows, names = draw_samples(
+                network, data, command.recipe, command.photos, command.copies, command.edge
+            )
+            drawn = SamplesDrawn(edge=command.edge, rows=rows, names=names)
+        except UserError as error:
+            drawn = SamplesDrawn(edge=command.edge, reason=str(error))
+        self.channel.send(drawn)
 
     def run_job(self, command: RunJob) -> None:
         """Run a job; whatever ends it, exactly one event says so."""
@@ -83,8 +110,8 @@ class Trainer:
             if finished is not None:
                 self.channel.send(finished)
 
-    def _finished(self, command: RunJob, started: float) -> JobFinished | None:
-        """The event of a finished job; None where the parent is gone and the job is to go on."""
+    def _finished(self, command: RunJob, started: float) -> JobFinished | JobPaused | None:
+        """The event of a job that ended or was put aside; None where the parent is gone."""
         from workbench.surgery import stats, store
         from workbench.training import jobs
         from workbench.training.loop import pick_device
@@ -93,23 +120,29 @@ class Trainer:
         since = store.derive_since(folder, command.lineage)
         network, state = since.edited
         device = pick_device(command.device)
-        data = self._open(command.data, network.input_size, network.input_channels, command.seed)
-        desk = PipeDesk(self.channel, command.job, str(device))
+        data = self._open(command.data, network.input_size, network.input_channels, command.splits)
+        desk = PipeDesk(self.channel, command.job, str(device), self.draw_samples)
         resume_folder = folder / log.JOBS / str(command.job)
         outcome: Outcome
         match command.job_kind:
+            case "evaluate" if since.is_edited:
+                outcome = jobs.run_evaluate_cut(since, data, command.recipe, device, desk)
             case "evaluate":
                 outcome = jobs.run_evaluate(network, state, data, device, desk)
             case "recover":
-                outcome = jobs.run_recover(since, data, command.recipe, device, desk)
+                teachers = self._natural_teacher(command)
+                outcome = jobs.run_recover(since, data, command.recipe, device, desk, teachers)
             case "measure":
                 outcome = jobs.run_measure(network, state, data, command.recipe, desk)
             case "fine-tune":
                 outcome = jobs.run_fine_tune(
-                    network, state, data, command.recipe, device, desk, resume_folder / "resume.pt"
-                )
+                    network, state, data, command.recipe, device, desk,
+                    resume_folder / "resume.pt", self._teachers(command),
+                )  # fmt: skip
         if self.channel.is_parent_gone and outcome.is_stopped:
             return None
+        if desk.is_paused and outcome.is_stopped:
+            return JobPaused(job=command.job)
         finished = JobFinished(
             job=command.job,
             is_stopped=outcome.is_stopped,
@@ -120,16 +153,44 @@ class Trainer:
             ),
             stats={} if outcome.state is None else stats.layer_stats(network, outcome.state),
             scores="" if outcome.scores is None else store.put_scores(folder, outcome.scores),
+            reason=outcome.reason,
             seconds=time.perf_counter() - started,
         )
         if not self.channel.is_parent_gone:
             shutil.rmtree(resume_folder, ignore_errors=True)
         return finished
 
-    def _open(self, source: str, size: int, channels: int, seed: int) -> "Dataset":
+    def _teachers(self, command: RunJob) -> list["Teacher"]:
+        """The networks and weights that the recipe names.
+
+        Raises:
+            UserError: a file cannot be read, or there is no network before the cut.
+        """
+        from workbench.surgery import files
+
+        found: list[Teacher] = []
+        for name in command.recipe.teachers:
+            if name == BEFORE_CUT:
+                found += self._natural_teacher(command)
+                if command.teacher is None:
+                    raise UserError("there is no measured network before a cut to learn from")
+            else:
+                model = files.read_model(Path(name).expanduser())
+                found.append((model.network, model.state))
+        return found
+
+    def _natural_teacher(self, command: RunJob) -> list["Teacher"]:
+        """The network before the cut, where there is one."""
+        from workbench.surgery.store import Deriver
+
+        if command.teacher is None:
+            return []
+        return [Deriver()(Path(command.folder), command.teacher)]
+
+    def _open(self, source: str, size: int, channels: int, splits: Splits) -> "Dataset":
         from workbench.training.data import open_data
 
-        key = (source, size, channels, seed)
+        key = (source, size, channels, splits)
         if key not in self._data:
             reported = time.perf_counter()
 
@@ -141,17 +202,22 @@ class Trainer:
                     reported = time.perf_counter()
                     self.channel.send(DataProgressed(done=done, total=total))
 
-            self._data = {key: open_data(source, size, channels, seed, progress)}
+            self._data = {key: open_data(source, size, channels, splits, progress)}
         return self._data[key]
 
 
 class PipeDesk:
     """Sends a job's reports through the pipe and listens for requests between batches."""
 
-    def __init__(self, channel: Channel, job: int, device: str) -> None:
+    def __init__(
+        self, channel: Channel, job: int, device: str, draw: Callable[[DrawSamples], None]
+    ) -> None:
         self.channel = channel
+        self.draw = draw
         self.job = job
         self.device = device
+        self.is_paused = False
+        """Whether the job is to go on later."""
         self._stop = False
         self._evaluate = False
 
@@ -176,9 +242,9 @@ class PipeDesk:
             )
         )
 
-    def evaluated(self, evaluation: Evaluation, epoch: float | None) -> None:
+    def evaluated(self, evaluation: Evaluation, epoch: float | None, rung: str = "") -> None:
         """Tell an F1."""
-        self.channel.send(Evaluated(job=self.job, evaluation=evaluation, epoch=epoch))
+        self.channel.send(Evaluated(job=self.job, evaluation=evaluation, epoch=epoch, rung=rung))
 
     def stored(self, step: int, epoch: float) -> None:
         """Tell that the job can go on from here."""
@@ -198,10 +264,12 @@ class PipeDesk:
     def _listen(self) -> None:
         while (command := self.channel.poll()) is not None:
             match command:
-                case StopJob(job=job) if job in (None, self.job):
-                    self._stop = True
+                case StopJob(job=job, is_pause=is_pause) if job in (None, self.job):
+                    self._stop, self.is_paused = True, is_pause
                 case EvaluateNow():
                     self._evaluate = True
+                case DrawSamples():
+                    self.draw(command)
 
 
 def main() -> None:
@@ -215,9 +283,8 @@ def main() -> None:
         if command is not None:
             trainer.handle(command)
         elif not is_warm and not channel.is_parent_gone:
-            from workbench.training.augment import pipeline
+            import workbench.training.jobs  # noqa: F401
 
-            pipeline("none")  # imports albumentations, which takes seconds
             is_warm = True
 
 

@@ -306,6 +306,12 @@ def events() -> dict[str, Callable[..., AnyEvent]]:
     return {"model": model_opened, "data": data_opened}
 
 
+@pytest.fixture(scope="session")
+def evaluation_of() -> Callable[[float], Evaluation]:
+    """See `evaluation`."""
+    return evaluation
+
+
 @pytest.fixture
 def recorded(network: Network, tmp_path: Path) -> Path:
     """The folder of the session of `recorded_events`."""

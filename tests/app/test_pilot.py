@@ -374,7 +374,7 @@ async def test_f1_and_score_of_weights_in_training_are_shown_live(
         await screen.pilot.pause()
         shown = screen.text(ScorePanel)
         assert "0.7512" in shown
-        assert "live, epoch 2.0 of 10" in shown
+        assert "live, epoch 2.0 of 25" in shown
         assert f"{1_688_940 / 13_878_369 + 1 - 0.7512 / 0.8367:.4f}" in shown
 
 

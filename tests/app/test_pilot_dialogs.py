@@ -9,8 +9,9 @@ from textual.widgets import Input, Label, OptionList, Static
 from sessions.commands import RunJob, SaveModel
 from sessions.events import CommandFailed, ModelSaved
 from widgets.score_panel import ScorePanel
-from workbench.screens.dialogs import HelpScreen, RecipeScreen, SaveScreen
+from workbench.screens.dialogs import HelpScreen, SaveScreen
 from workbench.screens.main import MainScreen
+from workbench.screens.recipe import RecipeScreen
 from workbench.screens.variants import VariantsScreen
 
 
@@ -143,7 +144,7 @@ async def test_enter_starts_from_the_recipe_dialog_as_it_opens(
 @pytest.mark.parametrize(
     ("field", "typed", "words"),
     [
-        ("epochs", "many", ("epochs", "'many'", "not a number")),
+        ("epochs", "many", ("epochs", "'many'", "not a whole number")),
         ("epochs", "0", ("epochs", "1")),
         ("learning_rate", "11", ("learning_rate", "10")),
         ("augmentation", "wild", ("augmentation", "light", "strong")),
@@ -172,7 +173,7 @@ async def test_the_recipe_dialog_starts_a_fine_tuning_with_what_was_typed(
     async with opened_app() as (app, pilot):
         await pilot.press("F")
         await pilot.pause()
-        assert app.screen.query_one("#epochs", Input).value == "10"
+        assert app.screen.query_one("#epochs", Input).value == "25"
         app.screen.query_one("#epochs", Input).value = "3"
         app.screen.query_one("#learning_rate", Input).value = "1e-4"
         app.screen.query_one("#learning_rate", Input).focus()

@@ -126,7 +126,7 @@ def test_weights_in_training_are_live_and_compared_with_those_before(
     assert view.now.f1 == 0.81
     assert view.before is not None
     assert view.before.f1 == 0.835
-    assert view.f1_note == "live, epoch 1.5 of 4"
+    assert view.f1_note == "live, epoch 1.5 of 4 · validation"
 
 
 def test_another_variant_is_not_shown_with_the_f1_of_the_one_in_training(

@@ -238,6 +238,22 @@ def test_a_negative_score_has_a_true_minus() -> None:
     assert "−0.0546" in lines[3]
 
 
+def test_the_interval_of_f1_stands_beside_it_and_moves_nothing() -> None:
+    plain = score_text(view(), 120, is_low=False).plain.splitlines()
+    lines = score_text(view(interval=(0.7751, 0.8444)), 120, is_low=False).plain.splitlines()
+    assert lines[2].split()[:4] == ["F1", "0.8120", "[0.78,", "0.84]"]
+    assert lines[2].replace("[0.78, 0.84]", " " * 12) == plain[2]
+    assert [lines[at] for at in (0, 1, 3)] == [plain[at] for at in (0, 1, 3)]
+
+
+@pytest.mark.parametrize("width", [78, 120])
+def test_the_low_score_has_the_interval_before_its_note(width: int) -> None:
+    low = view(interval=(0.7751, 0.8444))
+    line = score_text(low, width, is_low=True).plain.splitlines()[1]
+    assert len(line) <= width
+    assert "step −0.0040  [0.78, 0.84] 505 val" in line
+
+
 def test_better_is_green_and_worse_is_red() -> None:
     text = score_text(view(), 120, is_low=False)
     colors = {}

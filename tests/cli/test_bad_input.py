@@ -256,7 +256,7 @@ CASES = {
         "open {bad}/no-model", ("ended before a model was open", "start a new session"), True
     ),
     "open of a session at another size": Case(
-        "open {bad}/no-model --input-size 64", ("leave --session and --input-size out",), True
+        "open {bad}/no-model --input-size 64", ("leave --session, --input-size",), True
     ),
 }
 

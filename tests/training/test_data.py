@@ -139,7 +139,7 @@ def test_a_folder_that_is_not_there(folder):
 
 def test_train_beside_a_folder_that_is_no_validation_is_not_taken_for_two_classes(folder):
     fill(folder / "train", {"glass": 4, "metal": 3})
-    fill(folder / "test", {"glass": 1, "metal": 2})
+    fill(folder / "extra", {"glass": 1, "metal": 2})
     assert "train" in refusal(folder)
 
 
@@ -231,7 +231,7 @@ def test_no_image_is_on_both_sides(folder):
 
 def test_the_split_follows_its_seed(folder):
     fill(folder, {"glass": 20, "metal": 20})
-    first, again, other = (opened(folder, seed=seed) for seed in (1, 1, 2))
+    first, again, other = (opened(folder, splits=seed) for seed in (1, 1, 2))
     assert np.array_equal(first.val.rows, again.val.rows)
     assert not np.array_equal(first.val.rows, other.val.rows)
     assert counts(first.val) == counts(other.val) == [4, 4]
@@ -342,7 +342,9 @@ def encoded(pixels, suffix=".png"):
 
 FORMATS = {
     "grey": encoded(np.full((20, 20), 128, np.uint8)),
-    "rgba": encoded(np.full((20, 20, 4), 128, np.uint8)),
+    "rgba": encoded(
+        np.dstack([np.full((20, 20, 3), 128), np.full((20, 20), 255)]).astype(np.uint8)
+    ),
     "16 bit": encoded(np.full((20, 20, 3), 128 * 257, np.uint16)),
     "16 bit grey": encoded(np.full((20, 20), 128 * 257, np.uint16)),
     "jpeg grey": encoded(np.full((20, 20), 128, np.uint8), ".jpg"),
@@ -417,9 +419,9 @@ def test_the_second_time_nothing_is_decoded(folder, cache, no_decoding):
 
 def test_another_split_uses_the_same_cache(folder, cache, no_decoding):
     fill(folder, {"glass": 6, "metal": 6})
-    opened(folder, seed=1)
+    opened(folder, splits=1)
     no_decoding()
-    assert counts(opened(folder, seed=2).train) == [5, 5]
+    assert counts(opened(folder, splits=2).train) == [5, 5]
 
 
 def grow(folder):

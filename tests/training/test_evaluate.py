@@ -5,15 +5,24 @@ import random
 import numpy as np
 import pytest
 import torch
-from sklearn.metrics import accuracy_score, f1_score, precision_score, recall_score
+from sklearn.metrics import (
+    accuracy_score,
+    confusion_matrix,
+    f1_score,
+    precision_score,
+    recall_score,
+)
 
+from sessions.splits import Splits
+from workbench.errors import UserError
 from workbench.surgery.build import build
-from workbench.training.data import Split
+from workbench.training.data import Dataset, Split
 from workbench.training.evaluate import (
+    MATRIX_CLASSES,
     evaluate,
     fold,
+    judge,
     normalised,
-    paired_test,
     predict,
     score_predictions,
 )
@@ -61,6 +70,8 @@ def test_the_scores_are_those_of_scikit_learn(seed):
     )
     assert [one.support for one in found.classes] == np.bincount(labels, minlength=classes).tolist()
     assert found.images == len(labels)
+    matrix = confusion_matrix(labels, predicted, labels=range(classes))
+    assert found.confusion == tuple(map(tuple, matrix.tolist()))
 
 
 def test_the_random_labels_cover_absent_and_unpredicted_classes():
@@ -172,42 +183,110 @@ def test_images_are_normalised_as_the_network_says(published):
     assert images.max() == 255
 
 
-# The paired test
+# The interval
 
 
-def answers(both=0, only_a=0, only_b=0, neither=0):
-    a = [True] * both + [True] * only_a + [False] * only_b + [False] * neither
-    b = [True] * both + [False] * only_a + [True] * only_b + [False] * neither
-    return np.array(a, bool), np.array(b, bool)
+def noisy(images, classes, right, seed):
+    """True classes and predictions that are right this often."""
+    rng = np.random.default_rng(seed)
+    labels = rng.integers(0, classes, images)
+    guesses = rng.integers(0, classes, images)
+    return labels, np.where(rng.random(images) < right, labels, guesses)
 
 
-@pytest.mark.parametrize(
-    ("only_a", "only_b", "p_value"),
-    [
-        (0, 0, 1.0),
-        (1, 0, 1.0),
-        (1, 1, 1.0),
-        (5, 5, 1.0),
-        (2, 0, 2 / 4),
-        (5, 0, 2 / 32),
-        (0, 6, 2 / 64),
-        (1, 9, 2 * (1 + 10) / 1024),
-        (8, 2, 2 * (1 + 10 + 45) / 1024),
-    ],
-)
-def test_the_paired_test_against_values_by_hand(only_a, only_b, p_value):
-    found = paired_test(*answers(both=40, only_a=only_a, only_b=only_b, neither=7))
-    assert found["p_value"] == pytest.approx(p_value)
-    assert (found["only_a_right"], found["only_b_right"]) == (only_a, only_b)
-    assert found["images"] == 47 + only_a + only_b
+def test_the_interval_is_that_of_images_drawn_with_replacement_one_by_one():
+    labels, predicted = noisy(300, 5, 0.6, seed=1)
+    rng = np.random.default_rng(2)
+    values = []
+    for _ in range(400):
+        drawn = rng.integers(0, 300, 300)
+        values.append(f1_score(labels[drawn], predicted[drawn], average="macro"))
+    found = score_predictions(labels, predicted, names(5))
+    assert found.interval == pytest.approx(np.quantile(values, (0.025, 0.975)), abs=0.015)
+    assert found.low < found.f1 < found.high
 
 
-def test_the_paired_test_is_blind_to_images_on_which_both_agree():
-    few = paired_test(*answers(both=0, only_a=7, only_b=2))
-    many = paired_test(*answers(both=900, only_a=7, only_b=2, neither=300))
-    assert few["p_value"] == many["p_value"]
+def test_the_interval_holds_the_f1_of_many_images_nineteen_times_of_twenty():
+    truth = score_predictions(*noisy(400_000, 4, 0.7, seed=0), names(4)).f1
+    intervals = [
+        score_predictions(*noisy(200, 4, 0.7, seed=seed), names(4)).interval
+        for seed in range(1, 201)
+    ]
+    held = sum(low <= truth <= high for low, high in intervals)
+    assert 0.9 * 200 <= held <= 0.99 * 200
 
 
-def test_the_paired_test_is_the_same_both_ways():
-    a, b = answers(both=3, only_a=7, only_b=2)
-    assert paired_test(a, b)["p_value"] == paired_test(b, a)["p_value"]
+def test_the_interval_is_narrower_with_more_images():
+    few, many = (
+        score_predictions(*noisy(images, 4, 0.7, seed=3), names(4)) for images in (100, 10_000)
+    )
+    assert many.high - many.low < 0.2 * (few.high - few.low)
+
+
+def test_the_same_predictions_have_the_same_interval():
+    labels, predicted = noisy(100, 3, 0.5, seed=4)
+    first, again = (score_predictions(labels, predicted, names(3)) for _ in range(2))
+    assert first == again
+
+
+def test_of_no_mistake_or_a_single_image_the_interval_is_a_point():
+    assert score_predictions(np.zeros(5, int), np.zeros(5, int), names(2)).interval == (1.0, 1.0)
+    assert score_predictions(np.array([1]), np.array([0]), names(2)).interval == (0.0, 0.0)
+
+
+def test_many_classes_have_an_interval_and_no_matrix_that_would_swell_the_session():
+    classes = MATRIX_CLASSES + 1
+    found = score_predictions(*noisy(5000, classes, 0.7, seed=5), names(classes))
+    assert found.confusion == ()
+    assert found.low < found.f1 < found.high
+    fewer = score_predictions(*noisy(500, classes - 1, 0.7, seed=5), names(classes - 1))
+    assert len(fewer.confusion) == MATRIX_CLASSES
+
+
+# The split
+
+
+@pytest.fixture
+def judged(random_network, random_state):
+    network = random_network(random.Random(3))
+    module = build(network, random_state(network, 3))
+    parts = [random_split(network, seed) for seed in (1, 2, 3)]
+    nothing = Split(parts[0].source, np.empty(0, np.intp), np.empty(0, np.int64))
+
+    def judged(name=None, *, has_val=True, has_hold_out=True):
+        data = Dataset(
+            source="data", classes=names(network.classes), train=parts[0],
+            val=parts[1] if has_val else nothing, hold_out=parts[2] if has_hold_out else None,
+            splits=Splits(), fingerprint="",
+        )  # fmt: skip
+        return judge(module, network, data, CPU, name)
+
+    wanted = {
+        name: evaluate(module, network, part, names(network.classes), CPU, name)
+        for name, part in zip(("train", "validation", "hold-out"), parts, strict=True)
+    }
+    return judged, wanted
+
+
+def test_every_split_is_measured_under_its_own_name(judged):
+    judged, wanted = judged
+    for name, evaluation in wanted.items():
+        assert judged(name) == evaluation
+        assert evaluation.split == name
+    assert len({evaluation.accuracy for evaluation in wanted.values()}) > 1
+
+
+def test_jobs_tell_of_validation_and_of_the_hold_out_only_where_nothing_validates(judged):
+    judged, wanted = judged
+    assert judged() == wanted["validation"]
+    assert judged(has_val=False) == wanted["hold-out"]
+    with pytest.raises(UserError, match="nothing is held out"):
+        judged("hold-out", has_hold_out=False)
+
+
+def test_a_split_without_images_is_an_error_that_names_it(random_network, random_state):
+    network = random_network(random.Random(3))
+    module = build(network, random_state(network, 3))
+    nothing = Split(np.empty((0, 8, 8, 3), np.uint8), np.empty(0, np.intp), np.empty(0, np.int64))
+    with pytest.raises(UserError, match="no validation images"):
+        evaluate(module, network, nothing, names(network.classes), CPU)

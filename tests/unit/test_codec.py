@@ -13,6 +13,7 @@ from sessions.codec import CodecError, Header, Record
 from sessions.events import ClassScore, Evaluation, LayerStats, Skipped, Unknown
 from sessions.recipe import Recipe
 from sessions.score import Rule
+from sessions.splits import Splits
 from workbench.surgery.families import shufflenet
 
 NETWORK = shufflenet.fresh(units=(1, 2, 1), classes=3)
@@ -58,6 +59,8 @@ EVENTS = (
         classes=("a", "b"),
         train_images=8,
         val_images=2,
+        hold_out_images=3,
+        splits=Splits(seed=2),
         size=80,
         skipped=(Skipped("a/x.jpg", "empty file"),),
         skipped_count=21,
@@ -89,8 +92,15 @@ EVENTS = (
     events.VariantSelected(variant=0),
     events.VariantNamed(variant=2, name='"läng" 2'),
     events.RanksDescribed(variant=2, layer="init.conv", kept=(0.5, 1.0), auto=(2, 4)),
+    events.SamplesDrawn(edge=1, rows=((b"\x00\xff\x10",),), names=("glass",), reason="none"),
     events.JobQueued(
-        job=1, job_kind="fine-tune", variant=2, result=3, recipe=RECIPE, is_automatic=True
+        job=1,
+        job_kind="fine-tune",
+        variant=2,
+        result=3,
+        recipe=RECIPE,
+        teacher=1,
+        is_automatic=True,
     ),
     events.JobStarted(job=1, device="cpu", steps=100, from_step=40),
     events.JobProgressed(
@@ -104,7 +114,7 @@ EVENTS = (
         left_s=12.0,
     ),
     events.CheckpointWritten(job=1, step=50, epoch=0.5),
-    events.Evaluated(job=1, evaluation=EVALUATION, epoch=0.5),
+    events.Evaluated(job=1, evaluation=EVALUATION, epoch=0.5, rung=events.REPAIR),
     events.JobFinished(
         job=1,
         is_stopped=True,
@@ -113,8 +123,10 @@ EVENTS = (
         stats=STATS,
         evaluation=EVALUATION,
         scores="fa" * 32,
+        reason="the loss became infinite",
         seconds=60.0,
     ),
+    events.JobPaused(job=1),
     events.JobFailed(job=1, reason="the loss became nan"),
     events.JobCancelled(job=1),
     events.ModelSaved(
@@ -143,7 +155,17 @@ COMMANDS = (
     ),
     commands.DescribeRanks(folder="s", variant=2, lineage=LINEAGE, layer="init.conv"),
     commands.SaveModel(folder="s", variant=2, lineage=LINEAGE, path="out.pt"),
-    commands.OpenData(source="digits", size=80, channels=1, seed=3),
+    commands.OpenData(source="digits", size=80, channels=1, splits=Splits(seed=3)),
+    commands.DrawSamples(
+        folder="s",
+        lineage=LINEAGE,
+        recipe=RECIPE,
+        data="digits",
+        splits=Splits(seed=2),
+        photos=6,
+        copies=4,
+        edge=24,
+    ),
     commands.RunJob(
         folder="s",
         job=4,
@@ -151,10 +173,11 @@ COMMANDS = (
         lineage=LINEAGE,
         recipe=RECIPE,
         data="digits",
-        seed=2,
+        splits=Splits(seed=2),
         device="cuda",
+        teacher=LINEAGE,
     ),
-    commands.StopJob(job=4),
+    commands.StopJob(job=4, is_pause=True),
     commands.EvaluateNow(),
 )
 HEADER = Header(created="2025-01-01T00:00:00+00:00", model_sha256="ab", seed=3, versions={"a": "1"})

@@ -209,3 +209,30 @@ def test_a_name_is_given_and_taken_away(opened):
     assert state.variants[0].name == "base"
     assert reduce(state, events.VariantNamed(variant=0, name="")).variants[0].name == ""
     assert reduce(state, events.VariantNamed(variant=9, name="x")) == state
+
+
+def measured(job, variant, f1):
+    found = events.Evaluation(split="validation", images=9, f1=f1, accuracy=f1, classes=())
+    return [
+        events.JobQueued(job=job, job_kind="evaluate", variant=variant),
+        events.Evaluated(job=job, evaluation=found),
+        events.JobFinished(job=job),
+    ]
+
+
+def test_the_teacher_is_the_best_measured_network_from_before_the_cut(opened):
+    state = reduce_all([opened, edited(1, 0, A)])
+    assert history.teacher(state, 1) is None  # nothing was measured
+    for event in measured(1, 0, 0.8):
+        state = reduce(state, event)
+    assert history.teacher(state, 1).number == 0
+    assert history.teacher(state, 0) is None  # nothing was cut
+    for event in [*trained(2, 0, 2), *measured(3, 2, 0.9), edited(3, 2, B)]:
+        state = reduce(state, event)
+    assert history.teacher(state, 3).number == 2
+    assert history.teacher(state, 1).number == 0
+
+
+def test_a_network_of_other_classes_is_no_teacher(opened):
+    steps = [opened, *measured(1, 0, 0.8), edited(1, 0, Classes(4)), edited(2, 1, A)]
+    assert history.teacher(reduce_all(steps), 2) is None

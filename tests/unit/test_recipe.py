@@ -7,6 +7,7 @@ from sessions import recipe
 from sessions.codec import decode_command, encode
 from sessions.commands import Lineage, RunJob
 from sessions.recipe import Recipe, RecipeError
+from sessions.splits import Splits
 
 
 @pytest.fixture
@@ -123,7 +124,7 @@ def test_a_recipe_that_loads_reaches_the_trainer_unchanged(write, decay):
         lineage=Lineage("c"),
         recipe=loaded,
         data="digits",
-        seed=0,
+        splits=Splits(),
     )
     assert decode_command(encode(command)) == command
 

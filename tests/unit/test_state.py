@@ -278,6 +278,8 @@ def test_the_log_reduces_to_what_was_shown_once_all_is_answered(opened, seed):
         ([queued(1), started(1), events.JobFailed(job=1, reason="nan")], "failed"),
         ([queued(1), started(1), finished(1)], "finished"),
         ([queued(1), started(1), finished(1, is_stopped=True)], "stopped"),
+        ([queued(1), started(1), events.JobPaused(job=1)], "paused"),
+        ([queued(1), started(1), events.JobPaused(job=1), EXITED, RESUMED], "paused"),
         ([queued(1), started(1), EXITED], "interrupted"),
         ([queued(1), started(1), RESUMED], "interrupted"),
         ([queued(1), RESUMED], "interrupted"),
@@ -294,7 +296,7 @@ def test_the_status_of_a_job(opened, steps, status):
     job = reduce_all([opened, *steps]).jobs[1]
     assert job.status == status
     assert job.is_active == (status in ("queued", "running"))
-    assert job.is_resumable == (status == "interrupted")
+    assert job.is_resumable == (status in ("interrupted", "paused"))
 
 
 def test_an_interrupted_job_keeps_its_last_stored_step(opened):
@@ -372,6 +374,38 @@ def test_an_evaluation_of_a_variant_is_shown_with_it(opened):
     assert state.variants[1].evaluation is None
 
 
+def test_a_recovery_keeps_every_rung_and_its_first_is_the_raw_network(opened):
+    steps = [
+        events.Evaluated(job=1, evaluation=evaluation(f1), epoch=epoch, rung=rung)
+        for f1, epoch, rung in (
+            (0.2, None, events.RAW), (0.5, 0.0, events.BATCH_NORM), (0.7, 0.0, events.REPAIR),
+            (0.8, 3.0, events.SHORT),
+        )
+    ]  # fmt: skip
+    state = reduce_all([opened, edited(1, 0, A), queued(1, "recover", 1, 2), started(1), *steps])
+    assert [(r.name, r.evaluation.f1, r.epoch) for r in state.jobs[1].rungs] == [
+        ("raw", 0.2, 0.0), ("batch norm", 0.5, 0.0), ("repair", 0.7, 0.0),
+        ("short fine-tune", 0.8, 3.0),
+    ]  # fmt: skip
+    assert state.variants[1].evaluation == evaluation(0.2)
+    assert state.variants[1].recoverable is None
+
+
+def test_measuring_a_cut_network_tells_what_batch_norm_would_bring(opened):
+    raw = events.Evaluated(job=1, evaluation=evaluation(0.2), rung=events.RAW)
+    fresh = events.Evaluated(job=1, evaluation=evaluation(0.6), epoch=0.0, rung=events.BATCH_NORM)
+    state = reduce_all([opened, edited(1, 0, A), queued(1, "evaluate", 1), started(1), raw, fresh])
+    assert state.variants[1].evaluation == evaluation(0.2)
+    assert state.variants[1].recoverable == evaluation(0.6)
+
+
+def test_a_job_that_ended_by_itself_says_why(opened):
+    done = finished(1, checkpoint="good", is_stopped=True, reason="the loss became infinite")
+    state = reduce_all([opened, queued(1, result=1), started(1), done])
+    assert (state.jobs[1].status, state.jobs[1].reason) == ("stopped", "the loss became infinite")
+    assert state.variants[1].checkpoint == "good"
+
+
 def test_a_finished_job_makes_its_promised_variant_and_shows_it(opened):
     done = finished(
         1, checkpoint="new", weights_sha256="w1", stats=NEW_STATS, evaluation=evaluation(0.7)
@@ -391,8 +425,8 @@ def test_a_finished_job_makes_its_promised_variant_and_shows_it(opened):
     ("kind", "is_stopped", "label"),
     [
         ("recover", False, "recover"),
-        ("fine-tune", False, "fine-tune, 10 epochs"),
-        ("fine-tune", True, "fine-tune, 2.5 of 10 epochs"),
+        ("fine-tune", False, "fine-tune, 25 epochs"),
+        ("fine-tune", True, "fine-tune, 2.5 of 25 epochs"),
     ],
 )
 def test_the_label_of_a_job_s_variant(opened, kind, is_stopped, label):

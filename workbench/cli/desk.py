@@ -68,11 +68,12 @@ class TerminalDesk:
         detail = f"{loss}  {progress.images_per_s:.0f} images/s  {self._detail}"
         self.advance(phase, progress.step, progress.steps, detail)
 
-    def evaluated(self, evaluation: Evaluation, epoch: float | None) -> None:
+    def evaluated(self, evaluation: Evaluation, epoch: float | None, rung: str = "") -> None:
         """Show the latest F1."""
         self._detail = f"F1 {evaluation.f1:.4f}"
-        if epoch:
-            self.say(f"epoch {epoch:g}: macro F1 {evaluation.f1:.4f} on {evaluation.split}")
+        where = rung or (f"epoch {epoch:g}" if epoch else "")
+        if where:
+            self.say(f"{where}: macro F1 {evaluation.f1:.4f} on {evaluation.split}")
 
     def stored(self, step: int, epoch: float) -> None:
         """Nothing to show: the resume file lies beside the output."""

@@ -9,7 +9,7 @@ from sessions.edits import EditError
 from sessions.log import SessionError
 from sessions.recipe import RecipeError
 from sessions.score import ScoreError
-from workbench.cli import export, model, score, screen, training
+from workbench.cli import cache, data, export, model, score, screen, train, training
 from workbench.errors import UserError
 
 app = typer.Typer(
@@ -20,7 +20,7 @@ app = typer.Typer(
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for group in (screen, model, training, export, score):
+for group in (screen, model, train, training, data, cache, export, score):
     for command in group.COMMANDS:
         app.command()(command)
 

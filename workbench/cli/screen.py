@@ -12,7 +12,9 @@ import typer
 from sessions import log
 from sessions.recipe import load as load_recipe
 from sessions.score import load_rule
+from sessions.splits import Splits
 from workbench.cli.output import Json
+from workbench.cli.splits import Fold, Folds, HoldOut, Seed, TrainAll, chosen_splits
 from workbench.errors import UserError
 
 if TYPE_CHECKING:
@@ -45,15 +47,25 @@ def open_(
         str | None, typer.Option(help="Score rule: contest, readme, smooth or a TOML file.")
     ] = None,
     device: Device = "auto",
-    seed: Annotated[int, typer.Option(min=0, help="Of the split and of new weights.")] = 0,
+    seed: Seed = 0,
+    hold_out: HoldOut = 0.0,
+    folds: Folds = 0,
+    fold: Fold = 0,
+    train_all: TrainAll = False,
 ) -> None:
     """Open a model, or a session, in the workbench."""
     from workbench.live import LiveSession, Opening
 
     _check_terminal("inspect, edit, train and evaluate work without one")
     is_session = log.is_session(model)
-    if is_session and (session is not None or input_size is not None):
-        raise UserError("a session goes on as it is: leave --session and --input-size out")
+    splits = chosen_splits(
+        seed=seed, hold_out=hold_out, folds=folds, fold=fold, train_all=train_all
+    )
+    if is_session and (session is not None or input_size is not None or splits != Splits()):
+        raise UserError(
+            "a session goes on as it is: leave --session, --input-size, --seed, --hold-out, "
+            "--folds and --train-all out"
+        )
     if not model.exists():
         raise UserError(f"no file {model}: check the path")
     if model.is_dir() and not is_session:
@@ -69,7 +81,7 @@ def open_(
                 device=device,
                 recipe=load_recipe(recipe) if recipe else None,
                 rule=load_rule(rule) if rule else None,
-                seed=seed,
+                splits=splits,
             )
         )
     )

@@ -1,164 +1,82 @@
-"""Commands that train and measure without a screen: train, evaluate, compare."""
+"""Commands that measure without a screen: evaluate, compare; and what training shares of them."""
 
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import msgspec
 import typer
 
-from sessions import macs, recipe
-from sessions.edits import Classes, text
+from sessions import macs
 from sessions.events import Evaluation
-from sessions.recipe import Recipe
 from sessions.score import load_rule
+from sessions.splits import Splits
+from workbench.cli.comparison import (
+    figures,
+    measured,
+    print_comparison,
+    print_verdict,
+    structure,
+)
 from workbench.cli.desk import TerminalDesk
-from workbench.cli.model import InputSize, ModelPath, apply_edits
+from workbench.cli.model import InputSize, ModelPath
 from workbench.cli.output import Json, console, print_json, quiet_stdout, table
 from workbench.cli.score import RuleName
-from workbench.errors import UserError
+from workbench.cli.splits import Fold, Folds, HoldOut, Seed, SplitChoice, chosen_splits
 
 if TYPE_CHECKING:
     from workbench.training.data import Dataset
 
 Data = Annotated[str, typer.Option("--data", help="digits, or a folder of images.")]
 Device = Annotated[str, typer.Option(help="auto, cpu or cuda.")]
-Seed = Annotated[int, typer.Option(min=0, help="Of the split into training and validation.")]
 
 
 def evaluate(
     model: ModelPath,
     data: Data,
+    split: SplitChoice = "validation",
     input_size: InputSize = None,
     rule: RuleName = "contest",
     device: Device = "auto",
     seed: Seed = 0,
+    hold_out: HoldOut = 0.0,
+    folds: Folds = 0,
+    fold: Fold = 0,
     as_json: Json = False,
 ) -> None:
-    """F1, accuracy, per class, MACs and score of a model on the validation split."""
+    """F1 with its interval, accuracy, confusions, per class, MACs and score of a model."""
     chosen = load_rule(rule)
+    splits = chosen_splits(seed=seed, hold_out=hold_out, folds=folds, fold=fold)
     with quiet_stdout():
+        from workbench.surgery.build import build
         from workbench.surgery.files import read_model
-        from workbench.training import jobs
+        from workbench.training.evaluate import judge
+        from workbench.training.jobs import check_fits
         from workbench.training.loop import pick_device
 
         opened = read_model(model, input_size)
+        network = opened.network
         with TerminalDesk(is_silent=as_json) as desk:
-            dataset = _open(data, opened.network, seed, desk)
-            outcome = jobs.run_evaluate(
-                opened.network, opened.state, dataset, pick_device(device), desk
-            )
-    assert outcome.evaluation is not None
-    count = macs.count(opened.network)
-    value = chosen.score(count, outcome.evaluation.f1)
-    if as_json:
-        print_json(
-            {
-                **msgspec.to_builtins(outcome.evaluation),
-                "macs": count,
-                "score": value,
-                "rule": chosen.name,
-                **_data_report(dataset),
-            }
-        )
-        return
-    _print_evaluation(outcome.evaluation)
-    console().print(f"MACs {count:,}   score {value:.4f} ({chosen.name})")
-    _print_skipped(dataset)
-
-
-def train(
-    model: ModelPath,
-    out: Annotated[Path, typer.Argument(metavar="OUT", help=".pt, .pth or .safetensors.")],
-    data: Data,
-    recipe_file: Annotated[
-        Path | None, typer.Option("--recipe", help="TOML file with fields of the recipe.")
-    ] = None,
-    epochs: Annotated[int | None, typer.Option(help="Passes over the training images.")] = None,
-    learning_rate: Annotated[float | None, typer.Option(help="Peak of the cosine.")] = None,
-    batch_size: Annotated[int | None, typer.Option(help="Images a step.")] = None,
-    augmentation: Annotated[str | None, typer.Option(help="none, shift, light or strong.")] = None,
-    train_seed: Annotated[
-        int | None, typer.Option(help="Of batches and augmentation; the recipe's if left out.")
-    ] = None,
-    input_size: InputSize = None,
-    rule: RuleName = "contest",
-    device: Device = "auto",
-    seed: Seed = 0,
-    resume: Annotated[
-        bool,
-        typer.Option("--resume", help="Go on with the same command's stopped run."),
-    ] = False,
-    as_json: Json = False,
-) -> None:
-    """Fine-tune a model and save the last epoch; ctrl+c stops after the batch, --resume goes on."""
-    chosen = load_rule(rule)
-    base = recipe.load(recipe_file) if recipe_file else Recipe()
-    plan = recipe.changed(
-        base, epochs=epochs, learning_rate=learning_rate, batch_size=batch_size,
-        augmentation=augmentation, seed=train_seed,
-    )  # fmt: skip
-    resume_file = out.with_name(out.name + ".resume")
-    if resume and not resume_file.exists():
-        raise UserError(f"nothing to resume: there is no {resume_file}; leave --resume out")
-    with quiet_stdout():
-        from workbench.surgery.files import check_target, read_model, save
-        from workbench.training import jobs
-        from workbench.training.loop import pick_device
-
-        check_target(out)
-        opened = read_model(model, input_size)
-        with TerminalDesk(is_silent=as_json) as desk:
-            dataset = _open(data, opened.network, seed, desk)
-            network, state = opened.network, opened.state
-            edits: list[dict[str, Any]] = []
-            if network.classes != len(dataset.classes):
-                change = Classes(len(dataset.classes), seed)
-                network, state, edits = apply_edits(network, state, [change])
-                desk.say(f"{text(change)}: the classifier starts anew to fit the data")
-            if not resume:
-                resume_file.unlink(missing_ok=True)
-            started = time.perf_counter()
-            outcome = jobs.run_fine_tune(
-                network, state, dataset, plan, pick_device(device), desk, resume_file
-            )
-            seconds = time.perf_counter() - started
-    assert outcome.state is not None
-    assert outcome.evaluation is not None
-    if outcome.is_stopped:
-        raise UserError(
-            f"stopped at epoch {desk.epoch:.1f} of {plan.epochs}; nothing is written to {out}: "
-            "go on with the same command and --resume"
-        )
-    saved = save(out, network, outcome.state)
-    resume_file.unlink(missing_ok=True)
+            dataset = opened_data(data, network, splits, desk)
+        check_fits(network, dataset)
+        target = pick_device(device)
+        found = judge(build(network, opened.state).to(target), network, dataset, target, split)
     count = macs.count(network)
-    value = chosen.score(count, outcome.evaluation.f1)
+    value = chosen.score(count, found.f1)
     if as_json:
         print_json(
             {
-                "out": str(out),
-                "sha256": saved.sha256,
-                "f1": outcome.evaluation.f1,
-                "accuracy": outcome.evaluation.accuracy,
-                "split": outcome.evaluation.split,
-                "images": outcome.evaluation.images,
-                "classes": msgspec.to_builtins(outcome.evaluation.classes),
+                **msgspec.to_builtins(found),
                 "macs": count,
                 "score": value,
                 "rule": chosen.name,
-                "edits": edits,
-                "recipe": msgspec.to_builtins(plan),
-                "seconds": seconds,
-                **_data_report(dataset),
+                **data_report(dataset),
             }
         )
         return
-    _print_evaluation(outcome.evaluation)
-    console().print(
-        f"MACs {count:,}   score {value:.4f} ({chosen.name})   saved {out} after {seconds:.0f} s"
-    )
-    _print_skipped(dataset)
+    print_evaluation(found)
+    print_confusion(found)
+    console().print(f"MACs {count:,}   score {value:.4f} ({chosen.name})")
+    print_skipped(dataset)
 
 
 def compare(
@@ -167,89 +85,84 @@ def compare(
     data: Annotated[
         str | None, typer.Option("--data", help="digits, or a folder; without it structure alone.")
     ] = None,
+    split: SplitChoice = "validation",
+    sequential: Annotated[
+        bool,
+        typer.Option(
+            "--sequential", help="Take images in random order and stop once a difference is clear."
+        ),
+    ] = False,
     rule: RuleName = "contest",
     device: Device = "auto",
     seed: Seed = 0,
+    hold_out: HoldOut = 0.0,
+    folds: Folds = 0,
+    fold: Fold = 0,
     as_json: Json = False,
 ) -> None:
-    """The before/after table of two models, with a paired test on the same images."""
+    """The before/after table of two models, with paired tests on the same images."""
     chosen = load_rule(rule)
-    sides: list[dict[str, Any]] = []
-    right = []
+    splits = chosen_splits(seed=seed, hold_out=hold_out, folds=folds, fold=fold)
+    paired = None
     with quiet_stdout():
         from workbench.surgery.files import read_model
 
-        for path in (before, after):
-            opened = read_model(path)
-            side: dict[str, Any] = {
-                "file": str(path),
-                "units": opened.network.units_per_stage,
-                "input_size": opened.network.input_size,
-                "classes": opened.network.classes,
-                "macs": macs.count(opened.network),
-                "params": opened.network.total_parameters(),
-            }
-            if data is not None:
-                from workbench.surgery.build import build
-                from workbench.training import evaluate as measure
-                from workbench.training import jobs
-                from workbench.training.loop import pick_device
+        models = [read_model(path) for path in (before, after)]
+        sides = [structure(before, models[0]), structure(after, models[1])]
+        if data is not None:
+            from workbench.training.jobs import check_fits
 
-                with TerminalDesk(is_silent=as_json) as desk:
-                    dataset = _open(data, opened.network, seed, desk)
-                jobs.check_fits(opened.network, dataset)
-                module = build(opened.network, opened.state)
-                target = pick_device(device)
-                predicted = measure.predict(module.to(target), opened.network, dataset.val, target)
-                found = measure.score_predictions(dataset.val.labels, predicted, dataset.classes)
-                right.append(predicted == dataset.val.labels)
-                side |= {
-                    "f1": found.f1,
-                    "accuracy": found.accuracy,
-                    "score": chosen.score(side["macs"], found.f1),
-                    "class_f1": {score.name: score.f1 for score in found.classes},
-                }
-            sides.append(side)
-        paired = None
-        if len(right) == 2:
-            from workbench.training.evaluate import paired_test
-
-            paired = paired_test(*right)
+            with TerminalDesk(is_silent=as_json) as desk:
+                opened = [opened_data(data, model.network, splits, desk) for model in models]
+                for model, dataset in zip(models, opened, strict=True):
+                    check_fits(model.network, dataset)
+                paired, found = measured(
+                    models,
+                    [dataset.part(split) for dataset in opened],
+                    opened[0].classes,
+                    split,
+                    device,
+                    seed=seed if sequential else None,
+                    progress=lambda done, total: desk.advance("comparing", done, total),
+                )
+            for side, each in zip(sides, found, strict=True):
+                side |= {**figures(each), "score": chosen.score(side["macs"], each.f1)}
     if as_json:
         print_json({"before": sides[0], "after": sides[1], "paired": paired, "rule": chosen.name})
         return
-    _print_comparison(sides[0], sides[1])
+    print_comparison(sides[0], sides[1])
     if paired is not None:
-        verdict = "within noise" if paired["p_value"] > 0.05 else "a real difference"
-        console().print(
-            f"\nonly A right on {paired['only_a_right']}, only B on {paired['only_b_right']} of "
-            f"{paired['images']} images: p = {paired['p_value']:.3f}, {verdict} (McNemar)"
-        )
+        print_verdict(paired, split)
 
 
-def _open(source: str, network: Any, seed: int, desk: TerminalDesk) -> "Dataset":
+def opened_data(source: str, network: Any, splits: Splits, desk: TerminalDesk) -> "Dataset":
+    """Open data at a network's size, with a bar."""
     from workbench.training.data import open_data
 
     def progress(done: int, total: int) -> None:
         desk.advance("reading images", done, total)
 
-    return open_data(source, network.input_size, network.input_channels, seed, progress)
+    return open_data(source, network.input_size, network.input_channels, splits, progress)
 
 
-def _data_report(dataset: "Dataset") -> dict[str, Any]:
+def data_report(dataset: "Dataset") -> dict[str, Any]:
+    """What a report in JSON says of the data."""
     return {
         "data": {
             "source": dataset.source,
             "fingerprint": dataset.fingerprint,
             "train_images": len(dataset.train),
             "val_images": len(dataset.val),
+            "hold_out_images": 0 if dataset.hold_out is None else len(dataset.hold_out),
+            "splits": msgspec.to_builtins(dataset.splits),
             "skipped_count": dataset.skipped_count,
             "skipped": msgspec.to_builtins(dataset.skipped),
         }
     }
 
 
-def _print_skipped(dataset: "Dataset") -> None:
+def print_skipped(dataset: "Dataset") -> None:
+    """Say that files were left out, with one of them."""
     if dataset.skipped_count:
         first = dataset.skipped[0]
         console().print(
@@ -257,7 +170,8 @@ def _print_skipped(dataset: "Dataset") -> None:
         )
 
 
-def _print_evaluation(evaluation: Evaluation) -> None:
+def print_evaluation(evaluation: Evaluation) -> None:
+    """The scores of every class, and of all."""
     rows = table("class", "F1", "precision", "recall", "images")
     for found in evaluation.classes:
         rows.add_row(
@@ -266,33 +180,24 @@ def _print_evaluation(evaluation: Evaluation) -> None:
         )  # fmt: skip
     screen = console()
     screen.print(rows)
+    interval = ""
+    if evaluation.interval is not None:
+        interval = " [{:.4f}, {:.4f}]".format(*evaluation.interval)
     screen.print(
-        f"macro F1 {evaluation.f1:.4f}   accuracy {evaluation.accuracy:.4f}   "
+        f"macro F1 {evaluation.f1:.4f}{interval}   accuracy {evaluation.accuracy:.4f}   "
         f"{evaluation.images} {evaluation.split} images"
     )
 
 
-def _print_comparison(before: dict[str, Any], after: dict[str, Any]) -> None:
-    rows = table("", "A", "B", "change")
-    rows.add_row("file", Path(before["file"]).name, Path(after["file"]).name, "")
-    rows.add_row("units", *("-".join(map(str, side["units"])) for side in (before, after)), "")
-    rows.add_row("input", str(before["input_size"]), str(after["input_size"]), "")
-    for name in ("macs", "params"):
-        change = after[name] - before[name]
-        rows.add_row(
-            name, f"{before[name]:,}", f"{after[name]:,}",
-            f"{change:+,} ({change / before[name]:+.1%})",
-        )  # fmt: skip
-    for name in ("f1", "accuracy", "score"):
-        if name in before:
-            rows.add_row(
-                name, f"{before[name]:.4f}", f"{after[name]:.4f}",
-                f"{after[name] - before[name]:+.4f}",
-            )  # fmt: skip
-    for name, value in before.get("class_f1", {}).items():
-        other = after["class_f1"][name]
-        rows.add_row(f"  F1 {name}", f"{value:.3f}", f"{other:.3f}", f"{other - value:+.3f}")
-    console().print(rows)
+def print_confusion(evaluation: Evaluation) -> None:
+    """Which classes were taken for which; nothing where that is not kept."""
+    if evaluation.confusion:
+        from widgets.confusion import ConfusionView, confusion_text
+
+        screen = console()
+        screen.print()
+        screen.print(confusion_text(ConfusionView.of(evaluation), screen.width))
+        screen.print()
 
 
-COMMANDS = (train, evaluate, compare)
+COMMANDS = (evaluate, compare)

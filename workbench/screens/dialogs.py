@@ -1,4 +1,4 @@
-"""Small dialogs over the main screen: help, save as, recipe."""
+"""Small dialogs over the main screen: help, save as."""
 
 from collections.abc import Iterable
 from pathlib import Path
@@ -11,8 +11,6 @@ from textual.binding import Binding, BindingType
 from textual.containers import Vertical, VerticalScroll
 from textual.screen import ModalScreen
 from textual.widgets import Input, Label, Static
-
-from sessions.recipe import Recipe, RecipeError, changed
 
 DIALOG_CSS = """
 {name} {{
@@ -104,47 +102,3 @@ class SaveScreen(ModalScreen[str | None]):
             self.query_one("#hint", Label).update(Text(warning, style="bold yellow"))
             return
         self.dismiss(path or None)
-
-
-class RecipeScreen(ModalScreen[Recipe | None]):
-    """Asks for the choices of a fine-tuning."""
-
-    CSS = DIALOG_CSS.format(name="RecipeScreen", width=60)
-    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "dismiss", "Cancel")]
-    FIELDS = ("epochs", "learning_rate", "batch_size", "augmentation", "seed")
-
-    def __init__(self, recipe: Recipe) -> None:
-        super().__init__()
-        self._recipe = recipe
-
-    def compose(self) -> ComposeResult:
-        """A field a choice."""
-        with VerticalScroll(classes="dialog"):
-            for field in self.FIELDS:
-                yield Label(field.replace("_", " "))
-                yield Input(str(getattr(self._recipe, field)), id=field, compact=True)
-            yield Label("", id="problem")
-            yield Label("enter starts, tab moves, escape cancels")
-
-    def on_mount(self) -> None:
-        """Start at the first field."""
-        self.query_one(f"#{self.FIELDS[0]}", Input).focus()
-
-    def on_input_submitted(self) -> None:
-        """Answer with the recipe, or say what is wrong with it."""
-        values: dict[str, int | float | str | None] = {}
-        for field in self.FIELDS:
-            typed = self.query_one(f"#{field}", Input).value.strip()
-            kind = type(getattr(self._recipe, field))
-            try:
-                values[field] = kind(typed)
-            except ValueError:
-                self._problem(f"{field.replace('_', ' ')}: {typed!r} is not a number")
-                return
-        try:
-            self.dismiss(changed(self._recipe, **values))
-        except RecipeError as error:
-            self._problem(str(error))
-
-    def _problem(self, text: str) -> None:
-        self.query_one("#problem", Label).update(Text(text, style="bold red"))

@@ -3,10 +3,12 @@
 from pathlib import Path
 
 from sessions import edits, history
+from sessions.events import CHANGING
 from sessions.network import WEIGHTED, Network
 from sessions.score import Rule
 from sessions.state import Job, SessionState, Variant
 from widgets.class_panel import ClassRow
+from widgets.confusion import ConfusionView
 from widgets.curves import CurvesView
 from widgets.job_line import JobView
 from widgets.layer_panel import LayerView, stats_lines
@@ -46,10 +48,12 @@ def score_view(state: SessionState) -> ScoreView | None:
     live = _live_job(state)
     now = _figures(variant, state.rule)
     note = _f1_note(state, variant)
+    measured = variant.evaluation
     if live is not None and live.evaluation is not None:
+        measured = live.evaluation
         f1 = live.evaluation.f1
         now = Figures(variant.macs, f1, state.rule.score(variant.macs, f1))
-        note = f"live, epoch {live.epoch:.1f} of {live.recipe.epochs}"
+        note = _live_note(live)
         before = variant
     is_opened = opened is None or opened.number == variant.number
     return ScoreView(
@@ -60,6 +64,7 @@ def score_view(state: SessionState) -> ScoreView | None:
         before=None if before is None else _figures(before, state.rule),
         rule=state.rule.name,
         f1_note=note,
+        interval=None if measured is None else measured.interval,
         is_live=live is not None and live.evaluation is not None,
     )
 
@@ -86,21 +91,36 @@ def class_rows(state: SessionState) -> tuple[ClassRow, ...]:
     )  # fmt: skip
 
 
+def confusion_view(state: SessionState) -> ConfusionView | None:
+    """Confusions of the current variant, or of the weights in training where those are newer."""
+    variant = state.variant
+    live = _live_job(state)
+    measured = (live and live.evaluation) or (variant and variant.evaluation)
+    return ConfusionView.of(measured) if measured else None
+
+
 def curves_view(state: SessionState) -> CurvesView:
     """Every F1 measured in the session in order, and the loss over all fine-tunings."""
     f1: list[tuple[float, float]] = []
     loss: list[tuple[float, float]] = []
     marks: list[float] = []
+    rungs: list[tuple[float, float, str]] = []
     offset = 0.0
     for job in state.jobs.values():
         edited = state.variants.get(job.variant)
         if job.kind == "evaluate" and edited is not None and edited.edit is not None and job.f1s:
             marks.append(len(f1))
-        f1 += [(len(f1) + index, point.value) for index, point in enumerate(job.f1s)]
+        values = [point.value for point in job.f1s]
+        rungs += [
+            (len(f1) + values.index(rung.evaluation.f1), rung.evaluation.f1, rung.name)
+            for rung in job.rungs
+            if rung.evaluation.f1 in values
+        ]
+        f1 += [(len(f1) + index, value) for index, value in enumerate(values)]
         loss += [(offset + point.epoch, point.value) for point in job.losses]
         if job.losses:
             offset += job.losses[-1].epoch
-    return CurvesView(tuple(f1), tuple(loss), tuple(marks))
+    return CurvesView(tuple(f1), tuple(loss), tuple(marks), tuple(rungs))
 
 
 def job_view(state: SessionState, log_error: str = "", *, is_live: bool = True) -> JobView:
@@ -118,9 +138,12 @@ def job_view(state: SessionState, log_error: str = "", *, is_live: bool = True) 
             return JobView(name=first.kind, detail=f"v{first.variant} starting …")
         return _idle_view(state, is_live=is_live)
     detail = f"v{job.variant}"
-    if job.kind == "fine-tune":
-        detail += f" epoch {min(int(job.epoch) + 1, job.recipe.epochs)}/{job.recipe.epochs}"
-    if job.losses and job.kind == "fine-tune":
+    if job.kind == "recover" and job.phase:
+        detail += f" {job.phase}"
+    epochs = job.recipe.short_epochs if job.kind == "recover" else job.recipe.epochs
+    if job.phase == "training":
+        detail += f" epoch {min(int(job.epoch) + 1, epochs)}/{epochs}"
+    if job.losses and job.phase == "training":
         detail += f" loss {job.losses[-1].value:.3f}"
     return JobView(
         name=job.kind,
@@ -206,14 +229,26 @@ def _figures(variant: Variant, rule: Rule) -> Figures:
 
 def _live_job(state: SessionState) -> Job | None:
     job = state.running
-    if job is None or job.kind != "fine-tune" or job.variant != state.current:
+    if job is None or job.kind not in CHANGING or job.variant != state.current:
         return None
     return job
 
 
+def _live_note(job: Job) -> str:
+    """Where the F1 of a running job comes from."""
+    if job.kind == "fine-tune":
+        split = f" · {job.evaluation.split}" if job.evaluation is not None else ""
+        return f"live, epoch {job.epoch:.1f} of {job.recipe.epochs}{split}"
+    rungs = ", ".join(f"{rung.name} {rung.evaluation.f1:.3f}" for rung in job.rungs)
+    return f"live: {rungs}"
+
+
 def _f1_note(state: SessionState, variant: Variant) -> str:
     if variant.evaluation is not None:
-        return f"{variant.evaluation.images} {variant.evaluation.split} images"
+        images = f"{variant.evaluation.images} {variant.evaluation.split} images"
+        if variant.recoverable is not None:
+            return f"{variant.recoverable.f1:.4f} with batch norm measured anew · {images}"
+        return images
     if state.data is None:
         if state.data_source:
             return "opening the data …"
@@ -235,12 +270,13 @@ def _idle_view(state: SessionState, *, is_live: bool) -> JobView:
     if state.data_error:
         return JobView(message=f"data: {state.data_error}", is_warning=True)
     if (job := state.resumable) is not None:
+        how = "is paused" if job.status == "paused" else "was cut off"
         epoch = job.stored_step / job.steps * job.recipe.epochs if job.steps else 0.0
         where = f" at epoch {epoch:.1f} of {job.recipe.epochs}" if job.kind == "fine-tune" else ""
         return JobView(
-            message=f"{job.kind} of v{job.variant} was cut off{where}"
+            message=f"{job.kind} of v{job.variant} {how}{where}"
             + (": c goes on with it" if is_live else ""),
-            is_warning=True,
+            is_warning=job.status != "paused",
         )
     failed = [job for job in state.jobs.values() if job.status == "failed"]
     last = next(reversed(state.jobs.values()), None)

@@ -146,6 +146,11 @@ class Since(msgspec.Struct, frozen=True):
     orders: dict[str, list[int]]
     """For every axis that changed, the original's channel at each place; -1 for a new one."""
 
+    @property
+    def is_edited(self) -> bool:
+        """Whether anything was cut since."""
+        return self.original[0] != self.edited[0]
+
 
 def derive_since(folder: Path, lineage: Lineage) -> Since:
     """What became of a stored checkpoint, and where its channels went.

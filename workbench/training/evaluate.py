@@ -1,20 +1,27 @@
-"""Evaluation of a network on a split, with batch norms folded into their convs."""
+"""Evaluation of a network on a split, with batch norms folded into their convs.
+
+Every figure carries the name of its split: F1 on images that choices were made on says so.
+"""
 
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from sklearn.metrics import precision_recall_fscore_support
 from torch import Tensor
 
 from sessions.events import ClassScore, Evaluation
 from sessions.network import Network
+from sessions.splits import VALIDATION, SplitName
+from workbench.errors import UserError
 from workbench.surgery.build import Assembled
-from workbench.training.data import Split
+from workbench.training.data import Dataset, Split
 from workbench.training.folding import fold
+from workbench.training.resampling import cells_of, f1_interval
 
 BATCH = 128
+MATRIX_CLASSES = 50
+"""Of more classes no confusion matrix is kept: it would swell the session."""
 
 
 def normalised(images: NDArray[np.uint8], network: Network, device: torch.device) -> Tensor:
@@ -57,19 +64,40 @@ def _one_core() -> None:
     torch.set_num_threads(1)
 
 
+def judge(
+    module: Assembled,
+    network: Network,
+    data: Dataset,
+    device: torch.device,
+    name: SplitName | None = None,
+) -> Evaluation:
+    """Evaluate on a split of the data, or on the one that jobs tell F1 of.
+
+    Raises:
+        UserError: the data has no such split.
+    """
+    name = name or data.judge
+    return evaluate(module, network, data.part(name), data.classes, device, name)
+
+
 def evaluate(
     module: Assembled,
     network: Network,
     split: Split,
     classes: tuple[str, ...],
     device: torch.device,
-    name: str = "validation",
+    name: str = VALIDATION,
 ) -> Evaluation:
-    """Macro F1, accuracy and the scores of each class.
+    """Macro F1 with its interval, accuracy, and the scores of each class.
 
     Macro F1 is the mean over the classes that occur among labels or predictions, as in
     scikit-learn's f1_score(average="macro").
+
+    Raises:
+        UserError: the split has no images.
     """
+    if not len(split):
+        raise UserError(f"there are no {name} images to measure F1 on: hold some out")
     predicted = predict(module, network, split, device)
     return score_predictions(split.labels, predicted, classes, name)
 
@@ -78,36 +106,27 @@ def score_predictions(
     labels: NDArray[np.int64],
     predicted: NDArray[np.int64],
     classes: tuple[str, ...],
-    name: str = "validation",
+    name: str = VALIDATION,
 ) -> Evaluation:
-    """The evaluation that these predictions give."""
-    numbers = list(range(len(classes)))
-    precision, recall, f1, support = precision_recall_fscore_support(
-        labels, predicted, labels=numbers, zero_division=0.0
-    )
-    occurs = np.isin(numbers, labels) | np.isin(numbers, predicted)
+    """The evaluation that these predictions, of one image or more, give."""
+    size = len(classes)
+    matrix = np.bincount(labels * size + predicted, minlength=size * size).reshape(size, size)
+    hits, support, guessed = matrix.diagonal(), matrix.sum(axis=1), matrix.sum(axis=0)
+    f1 = _ratio(2 * hits, support + guessed)
+    low, high = f1_interval(cells_of(size, labels, predicted))
+    columns = (f1, _ratio(hits, guessed), _ratio(hits, support), support)
     return Evaluation(
         split=name,
         images=len(labels),
-        f1=float(f1[occurs].mean()),
-        accuracy=float((labels == predicted).mean()),
-        classes=tuple(
-            ClassScore(class_name, float(f), float(p), float(r), int(n))
-            for class_name, f, p, r, n in zip(classes, f1, precision, recall, support, strict=True)
-        ),
+        f1=float(f1[support + guessed > 0].mean()),
+        accuracy=float(hits.sum() / len(labels)),
+        classes=tuple(map(ClassScore, classes, *(column.tolist() for column in columns))),
+        low=low,
+        high=high,
+        confusion=tuple(map(tuple, matrix.tolist())) if size <= MATRIX_CLASSES else (),
     )
 
 
-def paired_test(a_right: NDArray[np.bool_], b_right: NDArray[np.bool_]) -> dict[str, int | float]:
-    """Exact McNemar test on the same images: how likely a difference this large is by chance."""
-    from scipy.stats import binomtest
-
-    only_a = int((a_right & ~b_right).sum())
-    only_b = int((b_right & ~a_right).sum())
-    differ = only_a + only_b
-    return {
-        "images": len(a_right),
-        "only_a_right": only_a,
-        "only_b_right": only_b,
-        "p_value": float(binomtest(only_a, differ).pvalue) if differ else 1.0,
-    }
+def _ratio(part: NDArray[np.int64], whole: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Elementwise; 0 of nothing is 0."""
+    return np.divide(part, whole, out=np.zeros(len(whole)), where=whole > 0)

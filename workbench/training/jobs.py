@@ -1,29 +1,34 @@
-"""The three jobs: evaluate, recover, fine-tune. Each takes weights and returns weights and F1.
+"""The jobs: evaluate, measure, recover, fine-tune. Each takes weights and returns weights and F1.
 
 Used by the trainer process and by the headless commands; a Desk is what they report to.
 """
 
 import time
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Protocol
 
 import msgspec
 import torch
+from torch import Tensor
 
-from sessions.events import Evaluation
+from sessions.events import BATCH_NORM, RAW, REPAIR, SHORT, Evaluation
 from sessions.network import Network
 from sessions.recipe import Recipe
+from sessions.splits import VALIDATION
 from workbench.errors import UserError
 from workbench.surgery.build import Assembled, State, build
 from workbench.surgery.files import write_atomically
 from workbench.surgery.store import Since
-from workbench.training.data import Dataset
-from workbench.training.evaluate import evaluate
+from workbench.training.data import Dataset, open_unlabelled
+from workbench.training.evaluate import judge
 from workbench.training.importance import IMAGES, Scores, measure
-from workbench.training.loop import PROGRESS_S, Progress, Run
+from workbench.training.loop import PROGRESS_S, Progress, Run, TrainingError
 from workbench.training.machine import sparing_a_core
+from workbench.training.objective import Teacher
+from workbench.training.pretrain import pretrain
 from workbench.training.recover import reestimate
-from workbench.training.repair import LINKING, repair
+from workbench.training.repair import repair
 
 
 class Desk(Protocol):
@@ -35,14 +40,14 @@ class Desk(Protocol):
     def progressed(self, phase: str, progress: Progress) -> None:
         """A few times a second."""
 
-    def evaluated(self, evaluation: Evaluation, epoch: float | None) -> None:
-        """F1 is known: of the variant (None) or of the weights in training."""
+    def evaluated(self, evaluation: Evaluation, epoch: float | None, rung: str = "") -> None:
+        """F1 is known: of the variant (None), of the weights in training, or after a rung."""
 
     def stored(self, step: int, epoch: float) -> None:
         """The job can go on from this step."""
 
     def should_stop(self) -> bool:
-        """Whether to end after this batch and keep the result."""
+        """Whether to end after this batch, to keep the result or to go on later."""
 
     def wants_evaluation(self) -> bool:
         """Whether an early evaluation was asked for."""
@@ -57,6 +62,8 @@ class Outcome(msgspec.Struct, frozen=True):
     is_stopped: bool = False
     scores: Scores | None = None
     """Channel importances, where they were measured."""
+    reason: str = ""
+    """Why it ended early by itself, with the last good weights."""
 
 
 def check_fits(network: Network, data: Dataset) -> None:
@@ -73,15 +80,31 @@ def check_fits(network: Network, data: Dataset) -> None:
 
 
 def run_evaluate(
-    network: Network, state: State, data: Dataset, device: torch.device, desk: Desk
+    network: Network,
+    state: State,
+    data: Dataset,
+    device: torch.device,
+    desk: Desk,
+    rung: str = "",
 ) -> Outcome:
     """Evaluate on the validation split."""
     check_fits(network, data)
     desk.started(1, 0)
-    module = build(network, state).to(device)
-    evaluation = evaluate(module, network, data.val, data.classes, device)
-    desk.evaluated(evaluation, None)
+    evaluation = evaluated_state(network, state, data, device)
+    desk.evaluated(evaluation, None, rung)
     return Outcome(None, evaluation)
+
+
+def run_evaluate_cut(
+    since: Since, data: Dataset, recipe: Recipe, device: torch.device, desk: Desk
+) -> Outcome:
+    """Evaluate an edited network, also with batch norm measured anew: raw F1 alone misleads."""
+    network, state = since.edited
+    outcome = run_evaluate(network, state, data, device, desk, RAW)
+    fresh = run_batch_norm(network, state, data, recipe, device, desk)
+    if fresh is not None:
+        desk.evaluated(evaluated_state(network, fresh, data, device), 0.0, BATCH_NORM)
+    return outcome
 
 
 def run_measure(
@@ -102,18 +125,70 @@ def run_measure(
 
 
 def run_recover(
-    since: Since, data: Dataset, recipe: Recipe, device: torch.device, desk: Desk
+    since: Since,
+    data: Dataset,
+    recipe: Recipe,
+    device: torch.device,
+    desk: Desk,
+    teachers: Sequence[Teacher] = (),
 ) -> Outcome:
-    """Fit an edited network to what it put out before the edits, then evaluate.
+    """Climb from the raw network to the short fine-tune; the best rung on validation is kept.
 
-    Without edits there is nothing to fit: its batch norms are measured anew.
+    The rungs: as it is, batch norm measured anew, every layer fitted to what it put out before
+    the edits, a few epochs with teachers. Without edits there is nothing to fit. Stopped, it
+    keeps what it has reached.
     """
     network, state = since.edited
     check_fits(network, data)
-    if since.original[0] != network:
-        return _run_repair(since, data, recipe, device, desk)
-    images = min(recipe.recover_images, len(data.train))
-    desk.started(images, 0)
+    desk.started(1, 0)
+    best = _Best(network, data, device, desk)
+    best.tried(state, RAW)
+    fresh = run_batch_norm(network, state, data, recipe, device, desk)
+    if fresh is not None:
+        best.tried(fresh, BATCH_NORM)
+    if since.is_edited and not desk.should_stop():
+        fitted = _run_repair(since, data, recipe, desk)
+        if fitted is not None:
+            best.tried(fitted, REPAIR)
+    if recipe.short_epochs and not desk.should_stop():
+        short = msgspec.structs.replace(recipe, epochs=recipe.short_epochs, pretrain_epochs=0)
+        run = Run(build(network, best.state), network, data.train, short, device, teachers)
+        if run.fit(_Hooks(data, desk, None)):
+            best.tried(best.state | run.result(), SHORT, epoch=run.epoch)
+    is_stopped = desk.should_stop()
+    is_changed = best.state is not state
+    return Outcome(best.state if is_changed else None, best.evaluation, is_stopped=is_stopped)
+
+
+class _Best:
+    """The weights of highest F1 so far, the later ones where it is the same.
+
+    Where nothing validates, the hold-out only tells: then the latest weights are kept.
+    """
+
+    def __init__(self, network: Network, data: Dataset, device: torch.device, desk: Desk) -> None:
+        self.network, self.data, self.device, self.desk = network, data, device, desk
+        self.state: State = {}
+        self.evaluation: Evaluation | None = None
+
+    def tried(self, state: State, rung: str, epoch: float | None = 0.0) -> None:
+        """Evaluate these weights and keep them where they are no worse."""
+        found = evaluated_state(self.network, state, self.data, self.device)
+        self.desk.evaluated(found, None if rung == RAW else epoch, rung)
+        is_blind = found.split != VALIDATION
+        if is_blind or self.evaluation is None or found.f1 >= self.evaluation.f1:
+            self.state, self.evaluation = state, found
+
+
+def run_batch_norm(
+    network: Network,
+    state: State,
+    data: Dataset,
+    recipe: Recipe,
+    device: torch.device,
+    desk: Desk,
+) -> State | None:
+    """The weights with batch norm measured anew; None where it was ended."""
     module = build(network, state).to(device)
     meter = _Meter("batch norm", desk)
 
@@ -121,19 +196,18 @@ def run_recover(
         meter.add(done, total)
         return not desk.should_stop()
 
-    if not reestimate(module, network, data.train, recipe, device, after_batch):
-        return Outcome(None, None, is_stopped=True)
-    evaluation = evaluate(module, network, data.val, data.classes, device)
-    desk.evaluated(evaluation, 0.0)
-    return Outcome(_merged(state, module), evaluation)
+    is_whole = reestimate(module, network, data.train, recipe, device, after_batch)
+    return _merged(state, module.state_dict()) if is_whole else None
 
 
-def _run_repair(
-    since: Since, data: Dataset, recipe: Recipe, device: torch.device, desk: Desk
-) -> Outcome:
-    network, _ = since.edited
-    layers = sum(layer.kind in LINKING for _, layer in network.layers())
-    desk.started(layers, 0)
+def evaluated_state(
+    network: Network, state: State, data: Dataset, device: torch.device
+) -> Evaluation:
+    """F1 of these weights on the split that judges."""
+    return judge(build(network, state).to(device), network, data, device)
+
+
+def _run_repair(since: Since, data: Dataset, recipe: Recipe, desk: Desk) -> State | None:
     meter = _Meter("fitting layers", desk, counts_images=False)
 
     def after_layer(done: int, total: int) -> bool:
@@ -141,16 +215,9 @@ def _run_repair(
         return not desk.should_stop()
 
     with sparing_a_core():
-        fitted = repair(
+        return repair(
             since.original, since.edited, since.orders, data.train, recipe.seed, after_layer
         )
-    if fitted is None:
-        return Outcome(None, None, is_stopped=True)
-    evaluation = evaluate(
-        build(network, fitted).to(device), network, data.val, data.classes, device
-    )
-    desk.evaluated(evaluation, 0.0)
-    return Outcome(fitted, evaluation)
 
 
 def run_fine_tune(
@@ -161,33 +228,84 @@ def run_fine_tune(
     device: torch.device,
     desk: Desk,
     resume_file: Path,
+    teachers: Sequence[Teacher] = (),
 ) -> Outcome:
     """Train from these weights, or on from the resume file where it exists; keep the last epoch.
 
+    A loss that explodes after a whole epoch ends the job with the weights of the last whole one.
+
     Raises:
         UserError: the classes differ, or the resume file cannot be written.
-        TrainingError: the loss is not finite, or the resume file belongs to another run.
+        TrainingError: the loss is not finite in the first epoch, or the resume file belongs to
+            another run.
     """
     check_fits(network, data)
-    run = Run(build(network, state), network, data.train, recipe, device)
-    if resume_file.exists():
+    is_new = not resume_file.exists()
+    module = build(network, state)
+    if (
+        is_new
+        and recipe.pretrain_epochs
+        and not _pretrained(module, network, data, recipe, device, desk)
+    ):
+        return Outcome(None, None, is_stopped=True)
+    run = Run(module, network, data.train, recipe, device, teachers)
+    if not is_new:
         run.restore(resume_file)
     desk.started(run.steps, run.step)
     hooks = _Hooks(data, desk, resume_file)
-    is_whole = run.fit(hooks)
-    evaluation = hooks.latest if hooks.latest_step == run.step else hooks.evaluate(run)
-    return Outcome(_merged(state, run.module), evaluation, is_stopped=not is_whole)
+    reason = ""
+    try:
+        is_whole = run.fit(hooks)
+    except TrainingError as error:
+        if hooks.good is None:
+            raise
+        reason, is_whole = f"{error}; the weights of epoch {hooks.good_epoch:g} are kept", False
+    if reason:
+        assert hooks.good is not None
+        kept = _merged(state, hooks.good)
+        evaluation = evaluated_state(network, kept, data, device)
+        return Outcome(kept, evaluation, is_stopped=True, reason=reason)
+    latest = hooks.latest if hooks.latest_step == run.step else hooks.evaluate(run)
+    return Outcome(_merged(state, run.result()), latest, is_stopped=not is_whole)
+
+
+def _pretrained(
+    module: Assembled,
+    network: Network,
+    data: Dataset,
+    recipe: Recipe,
+    device: torch.device,
+    desk: Desk,
+) -> bool:
+    meter = _Meter("reconstructing", desk)
+
+    def after_batch(done: int, total: int) -> bool:
+        meter.add(done, total)
+        return not desk.should_stop()
+
+    images = data.train
+    if recipe.pretrain_data:
+        opening = _Meter("reading images", desk)
+        images = open_unlabelled(
+            recipe.pretrain_data, network.input_size, network.input_channels, opening.add
+        )
+    with sparing_a_core():
+        return pretrain(module, network, images, recipe, device, after_batch)
 
 
 class _Hooks:
     """Ties the loop to a desk: early evaluations, checkpoints, an evaluation an epoch."""
 
-    def __init__(self, data: Dataset, desk: Desk, resume_file: Path) -> None:
+    def __init__(self, data: Dataset, desk: Desk, resume_file: Path | None) -> None:
         self.data = data
         self.desk = desk
         self.resume_file = resume_file
+        """None for a run too short to go on with."""
         self.latest: Evaluation | None = None
         self.latest_step = -1
+        self.good: State | None = None
+        """The weights after the last whole epoch."""
+        self.good_epoch = 0.0
 
     def progressed(self, progress: Progress) -> None:
         self.desk.progressed("training", progress)
@@ -202,17 +320,23 @@ class _Hooks:
 
     def epoch_ended(self, run: Run) -> None:
         self.store(run)
-        self.desk.evaluated(self.evaluate(run), run.epoch)
+        self.good, self.good_epoch = run.result(), run.epoch
+        if run.step == run.steps:
+            is_wanted = self.resume_file is not None  # a recovery evaluates its last rung itself
+        else:
+            is_wanted = self.data.judge == VALIDATION  # a hold-out is looked at once, at the end
+        if is_wanted:
+            self.desk.evaluated(self.evaluate(run), run.epoch)
 
     def store(self, run: Run) -> None:
+        if self.resume_file is None:
+            return
         self.resume_file.parent.mkdir(parents=True, exist_ok=True)
         write_atomically(self.resume_file, run.save())
         self.desk.stored(run.step, run.epoch)
 
     def evaluate(self, run: Run) -> Evaluation:
-        self.latest = evaluate(
-            run.module, run.network, self.data.val, self.data.classes, run.device
-        )
+        self.latest = judge(run.kept(), run.network, self.data, run.device)
         self.latest_step = run.step
         return self.latest
 
@@ -240,7 +364,6 @@ class _Meter:
         self.desk.progressed(self.phase, progress)
 
 
-def _merged(state: State, module: Assembled) -> State:
-    """The module's weights, with those of off units as they were."""
-    trained = {k: v.detach().cpu().clone() for k, v in module.state_dict().items()}
-    return state | trained
+def _merged(state: State, trained: Mapping[str, Tensor]) -> State:
+    """The trained weights, with those of off units as they were."""
+    return state | {k: v.detach().cpu().clone() for k, v in trained.items()}

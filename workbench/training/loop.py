@@ -1,13 +1,13 @@
-"""The fine-tuning loop: cross entropy, AdamW, cosine with warm-up; the last epoch is kept.
+"""The fine-tuning loop: batches by the recipe, steps, moving average; the last epoch is kept.
 
-Every step's images and augmentation follow from (seed, epoch, step) alone, so that a run that was
-cut off goes on from its stored step as if nothing had happened.
+Every step's images, augmentation and dropout follow from (seed, epoch, step) alone, so that a run
+that was cut off goes on from its stored step as if nothing had happened.
 """
 
 import io
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Protocol
@@ -17,18 +17,24 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from sessions.network import Network
 from sessions.recipe import Recipe
 from workbench.errors import UserError
-from workbench.surgery.build import Assembled
-from workbench.training.augment import augmented, pipeline
+from workbench.surgery.build import Assembled, State, build
+from workbench.training.augment import Augmenter
 from workbench.training.data import Split
-from workbench.training.evaluate import normalised
 from workbench.training.machine import sparing_a_core
+from workbench.training.mixing import mixed
+from workbench.training.objective import Objective, Teacher
+from workbench.training.sampling import epoch_order
+from workbench.training.schedules import rate
 
 PROGRESS_S = 0.25
 """Seconds between two progress reports."""
+DEVICE_SHARE = 0.25
+"""Of a device's free memory that a whole data set may take there."""
 
 
 class TrainingError(UserError):
@@ -61,31 +67,51 @@ class Hooks(Protocol):
 
 
 class Run:
-    """One fine-tuning run: module, optimiser and the step it is at."""
+    """One fine-tuning run: module, objective, optimiser and the step it is at."""
 
     def __init__(
         self, module: Assembled, network: Network, train: Split, recipe: Recipe,
-        device: torch.device,
+        device: torch.device, teachers: Sequence[Teacher] = (),
     ) -> None:  # fmt: skip
         # Images arrive in this layout, and oneDNN's convolutions are a fifth faster in it.
-        self.module = module.to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.module: Assembled = module.to(device).to(  # type: ignore[call-overload]
+            memory_format=torch.channels_last
+        )
         self.network = network
         self.train = train
         self.recipe = recipe
         self.device = device
         self.step = 0
-        batch = min(recipe.batch_size, len(train))
-        self.steps_per_epoch = len(train) // batch
+        self.batch_size = min(recipe.batch_size, len(train))
+        self.steps_per_epoch = len(train) // self.batch_size
         self.steps = self.steps_per_epoch * recipe.epochs
-        self.batch_size = batch
-        self.optimizer = torch.optim.AdamW(_groups(module, recipe), fused=True)
-        self.loss = nn.CrossEntropyLoss(label_smoothing=recipe.label_smoothing)
-        self.transform = pipeline(recipe.augmentation)
+        self.objective = Objective(module, network, train, recipe, device, teachers)
+        self.optimizer = make_optimizer(module, self.objective, recipe)
+        self.averaged = _averaged(self.module, recipe)
+        self.augmenter = Augmenter(recipe.augmentation, network, device)
+        self.is_mixed_precision = recipe.amp == "on" or (
+            recipe.amp == "auto" and device.type == "cuda"
+        )
+        self._on_device = _on_device(train, device)
 
     @property
     def epoch(self) -> float:
         """Epochs done, with the fraction of the running one."""
         return self.step / self.steps_per_epoch
+
+    def result(self) -> State:
+        """The weights to keep, on the CPU: the moving average where there is one."""
+        source = self.averaged.module if self.averaged is not None else self.module
+        state = {k: v.detach().cpu().clone() for k, v in source.state_dict().items()}
+        return self.objective.finished(state)
+
+    def kept(self) -> Assembled:
+        """A module for evaluation with the weights to keep; the one in training where it is it."""
+        if self.averaged is None and not self.objective.changes_head:
+            return self.module
+        kept = build(self.network, self.result())
+        kept.to(self.device)
+        return kept
 
     def fit(self, hooks: Hooks) -> bool:
         """Train to the end; returns whether it got there.
@@ -93,46 +119,56 @@ class Run:
         Raises:
             TrainingError: the loss is not finite.
         """
-        with sparing_a_core():
+        with sparing_a_core(), self.objective:
             return self._fit(hooks)
 
     def _fit(self, hooks: Hooks) -> bool:
         meter = _Meter(self)
         self.module.train()
-        for images, labels in self._batches():
-            for group in self.optimizer.param_groups:
-                group["lr"] = self.recipe.learning_rate * self._lr_factor()
-            loss = self.loss(self.module(images), labels)
-            self.optimizer.zero_grad()
-            loss.backward()
-            self.optimizer.step()
-            self.step += 1
-            value = loss.item()
+        for images, targets, where in self._batches():
+            value = self._stepped(images, targets, where)
             if not math.isfinite(value):
                 raise TrainingError(self._exploded())
             if (progress := meter.add(value)) is not None:
                 hooks.progressed(progress)
             with meter.paused():
                 if self.step % self.steps_per_epoch == 0:
+                    self._check_weights()
                     hooks.epoch_ended(self)
                 goes_on = hooks.after_batch(self)
             if not goes_on and self.step < self.steps:
                 return False
+        return True
+
+    def _stepped(self, images: Tensor, targets: Tensor, where: NDArray[np.intp]) -> float:
+        factor = rate(self.recipe, self.step, self.steps, self.steps_per_epoch)
+        for group in self.optimizer.param_groups:
+            group["lr"] = self.recipe.learning_rate * factor
+        torch.manual_seed(self._seed(self.step))  # for dropout
+        with torch.autocast(
+            self.device.type, dtype=torch.bfloat16, enabled=self.is_mixed_precision
+        ):
+            loss = self.objective(images, targets, where)
+        self.optimizer.zero_grad()
+        loss.backward()
+        if self.recipe.clip_norm:
+            trained = [*self.module.parameters(), *self.objective.parameters()]
+            nn.utils.clip_grad_norm_(trained, self.recipe.clip_norm)
+        self.optimizer.step()
+        if self.averaged is not None:
+            self.averaged.update_parameters(self.module)
+        self.step += 1
+        return float(loss.item())
+
+    def _check_weights(self) -> None:
         if not all(torch.isfinite(value).all() for value in self.module.state_dict().values()):
             raise TrainingError(self._exploded())
-        return True
 
     def save(self) -> bytes:
         """The run's whole state as bytes that torch.load(weights_only=True) reads."""
         buffer = io.BytesIO()
-        torch.save(
-            {
-                "step": self.step,
-                "model": self.module.state_dict(),
-                "optimizer": self.optimizer.state_dict(),
-            },
-            buffer,
-        )
+        parts = {name: part.state_dict() for name, part in self._parts().items()}
+        torch.save({"step": self.step, **parts}, buffer)
         return buffer.getvalue()
 
     def restore(self, path: Path) -> None:
@@ -143,8 +179,8 @@ class Run:
         """
         try:
             stored = torch.load(path, map_location=self.device, weights_only=True)
-            self.module.load_state_dict(stored["model"])
-            self.optimizer.load_state_dict(stored["optimizer"])
+            for name, part in self._parts().items():
+                part.load_state_dict(stored[name])
             self.step = int(stored["step"])
         except Exception as error:
             raise TrainingError(
@@ -152,38 +188,47 @@ class Run:
                 "start the fine-tuning anew"
             ) from error
 
+    def _parts(self) -> dict[str, nn.Module | torch.optim.Optimizer]:
+        parts: dict[str, nn.Module | torch.optim.Optimizer] = {
+            "model": self.module, "optimizer": self.optimizer, "objective": self.objective,
+        }  # fmt: skip
+        return parts if self.averaged is None else parts | {"averaged": self.averaged}
+
     def _exploded(self) -> str:
         return (
             f"loss or weights became infinite in epoch {self.epoch:.1f}: lower the learning rate "
-            f"({self.recipe.learning_rate:g})"
+            f"({self.recipe.learning_rate:g}), or set clip_norm"
         )
 
-    def _lr_factor(self) -> float:
-        warmup = max(int(self.recipe.warmup * self.steps), 1)
-        if self.step < warmup:
-            return (self.step + 1) / warmup
-        done = (self.step - warmup) / max(self.steps - warmup, 1)
-        return 0.5 * (1 + math.cos(math.pi * done))
-
-    def _batches(self) -> Iterator[tuple[Tensor, Tensor]]:
+    def _batches(self) -> Iterator[tuple[Tensor, Tensor, NDArray[np.intp]]]:
         """Batches from the present step on; the next one is prepared while this one trains."""
-        with ThreadPoolExecutor(1) as pool:
+        with ThreadPoolExecutor(1, initializer=_one_core) as pool:
             if self.step >= self.steps:
                 return
             waiting = pool.submit(self._batch, self.step)
             for step in range(self.step, self.steps):
-                images, where = waiting.result()
+                batch = waiting.result()
                 if step + 1 < self.steps:
                     waiting = pool.submit(self._batch, step + 1)
-                labels = torch.from_numpy(self.train.labels[where]).to(self.device)
-                yield normalised(images, self.network, self.device), labels
+                yield batch
 
-    def _batch(self, step: int) -> tuple[NDArray[np.uint8], NDArray[np.intp]]:
+    def _batch(self, step: int) -> tuple[Tensor, Tensor, NDArray[np.intp]]:
+        """Images (N, C, S, S), soft targets (N, classes), and the rows they were made from."""
         epoch, within = divmod(step, self.steps_per_epoch)
-        order = np.random.default_rng((self.recipe.seed, epoch)).permutation(len(self.train))
+        order = epoch_order(self.train.labels, self.recipe.sampler, (self.recipe.seed, epoch))
         where = order[within * self.batch_size : (within + 1) * self.batch_size]
-        seed = int(np.random.default_rng((self.recipe.seed, epoch, within)).integers(2**31))
-        return augmented(self.transform, self.train.take(where), seed), where
+        seed = self._seed(step)
+        if self._on_device is None:
+            images = self.augmenter(self.train.take(where), seed)
+        else:
+            images = self.augmenter(self._on_device[torch.from_numpy(where)], seed)
+        labels = torch.from_numpy(self.train.labels[where])
+        targets = nn.functional.one_hot(labels, self.network.classes).float().to(self.device)
+        return *mixed(images, targets, self.recipe, seed), where
+
+    def _seed(self, step: int) -> int:
+        epoch, within = divmod(step, self.steps_per_epoch)
+        return int(np.random.default_rng((self.recipe.seed, epoch, within)).integers(2**31))
 
 
 class _Meter:
@@ -231,14 +276,44 @@ class _Meter:
         self.outside_s += elapsed
 
 
-def _groups(module: nn.Module, recipe: Recipe) -> list[dict[str, object]]:
-    """Weight decay for conv and linear weights only, as usual."""
-    decayed = [p for p in module.parameters() if p.ndim > 1]
-    plain = [p for p in module.parameters() if p.ndim <= 1]
-    return [
-        {"params": decayed, "weight_decay": recipe.weight_decay},
-        {"params": plain, "weight_decay": 0.0},
+def make_optimizer(
+    module: nn.Module, objective: nn.Module, recipe: Recipe
+) -> torch.optim.Optimizer:
+    """The recipe's optimiser; weight decay is for conv and linear weights only, as usual."""
+    parameters = [*module.parameters(), *objective.parameters()]
+    groups = [
+        {"params": [p for p in parameters if p.ndim > 1], "weight_decay": recipe.weight_decay},
+        {"params": [p for p in parameters if p.ndim <= 1], "weight_decay": 0.0},
     ]
+    if recipe.optimizer == "adamw":
+        return torch.optim.AdamW(groups, lr=recipe.learning_rate, fused=True)
+    is_nesterov = recipe.momentum > 0
+    return torch.optim.SGD(
+        groups, lr=recipe.learning_rate, momentum=recipe.momentum, nesterov=is_nesterov, fused=True
+    )
+
+
+def _averaged(module: Assembled, recipe: Recipe) -> AveragedModel | None:
+    if not recipe.ema:
+        return None
+    average = get_ema_multi_avg_fn(recipe.ema)  # type: ignore[no-untyped-call]
+    return AveragedModel(module, multi_avg_fn=average, use_buffers=True)
+
+
+def _on_device(train: Split, device: torch.device) -> Tensor | None:
+    """All training images on an accelerator, where they fit: copying batch by batch is slower."""
+    if device.type != "cuda":
+        return None
+    free, _ = torch.cuda.mem_get_info(device)
+    size = len(train) * int(np.prod(train.source.shape[1:]))
+    return (
+        torch.from_numpy(train.take(slice(None))).to(device) if size < DEVICE_SHARE * free else None
+    )
+
+
+def _one_core() -> None:
+    """Holds for the calling thread only."""
+    torch.set_num_threads(1)
 
 
 def pick_device(name: str) -> torch.device:

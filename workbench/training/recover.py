@@ -9,9 +9,8 @@ from torch import nn
 from sessions.network import Network
 from sessions.recipe import Recipe
 from workbench.surgery.build import Assembled
-from workbench.training.augment import augmented, pipeline
+from workbench.training.augment import Augmenter
 from workbench.training.data import Split
-from workbench.training.evaluate import normalised
 
 
 def reestimate(
@@ -36,7 +35,7 @@ def reestimate(
         norm.reset_running_stats()
         norm.momentum = None  # torch: the plain average over all batches
     order = np.random.default_rng(recipe.seed).permutation(len(train))[: recipe.recover_images]
-    transform = pipeline(recipe.augmentation)
+    augmenter = Augmenter(recipe.augmentation, network, device)
     module.train()
     is_whole = True
     with torch.no_grad():
@@ -44,8 +43,7 @@ def reestimate(
             where = np.sort(order[start : start + recipe.batch_size])
             if len(where) < 2 and start:
                 break  # one image has no variance of its own
-            batch = augmented(transform, train.take(where), recipe.seed + start)
-            module(normalised(batch, network, device))
+            module(augmenter(train.take(where), recipe.seed + start))
             if not after_batch(start + len(where), len(order)):
                 is_whole = False
                 break

@@ -12,12 +12,13 @@ from sessions import history, log, macs
 from sessions.events import Edited, JobFinished, ModelOpened
 from sessions.reducer import reduce
 from sessions.replay import rebuilt
+from sessions.splits import HOLD_OUT, VALIDATION, SplitName, Splits
 from sessions.state import SessionState, Variant
 from workbench.errors import UserError
 from workbench.surgery.build import State, build
 from workbench.surgery.store import Deriver, weights_sha256
 from workbench.training.data import Dataset, open_data
-from workbench.training.evaluate import evaluate
+from workbench.training.evaluate import judge
 from workbench.training.loop import pick_device
 
 
@@ -118,7 +119,8 @@ class _Measured:
     def __init__(self, state: SessionState, seed: int, source: str | None) -> None:
         self._recorded = state.data
         self._source = source or (state.data.source if state.data is not None else "")
-        self._seed = seed
+        recorded = state.data.splits if state.data is not None else None
+        self._splits = recorded or Splits(seed=seed)
         self._data: dict[int, Dataset] = {}
 
     def f1(self, variant: Variant, weights: State) -> float:
@@ -129,11 +131,13 @@ class _Measured:
             )
         data = self._data[network.input_size]
         device = pick_device("cpu")
-        return evaluate(build(network, weights), network, data.val, data.classes, device).f1
+        recorded = variant.evaluation.split if variant.evaluation is not None else VALIDATION
+        split: SplitName = "hold-out" if recorded == HOLD_OUT else "validation"
+        return judge(build(network, weights), network, data, device, split).f1
 
     def _opened(self, size: int, channels: int) -> Dataset:
         try:
-            data = open_data(self._source, size, channels, self._seed)
+            data = open_data(self._source, size, channels, self._splits)
         except UserError as error:
             raise UserError(
                 f"{error}; name its new place with --data, or leave F1 out with --skip-f1"

@@ -1,0 +1,98 @@
+"""The command on the cache of decoded images: what is in it, and clearing it."""
+
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from workbench.cli.output import Json, console, print_json, table
+from workbench.errors import UserError
+
+if TYPE_CHECKING:
+    from workbench.training.cache_entries import Entry
+
+
+def cache(
+    source: Annotated[
+        Path | None, typer.Argument(help="Only what is cached of this folder of images.")
+    ] = None,
+    clear: Annotated[
+        bool, typer.Option("--clear", help="Remove it; images are decoded anew when opened next.")
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """Images that were decoded before: their folder, count, size on disk and last use."""
+    from workbench.training import cache_entries
+
+    folder, limit = cache_entries.cache_folder(), cache_entries.limit()
+    if clear:
+        cache_entries.tidy(folder)
+    found = cache_entries.entries_of(folder, source and source.expanduser())
+    if source is not None and not found:
+        raise UserError(f"nothing is cached of {source}: `workbench cache` lists what is")
+    removed = [entry for entry in found if clear and cache_entries.drop(entry.folder)]
+    kept = [entry for entry in found if entry not in removed]
+    total = _bytes(cache_entries.entries(folder))
+    if as_json:
+        report = {"folder": str(folder), "limit": limit, "total": total, "entries": _rows(kept)}
+        if clear:
+            report |= {"removed": _rows(removed), "freed": _bytes(removed)}
+        print_json(report)
+        return
+    if clear:
+        console().print(f"{_counted(removed)} removed, {_shown(removed)} freed")
+        if kept:
+            console().print(f"{_counted(kept)} kept: in use, or not yours to remove")
+    elif kept:
+        _print(kept)
+    console().print(
+        f"the cache in {folder} holds {cache_entries.shown_size(total)} of at most "
+        f"{cache_entries.shown_size(limit)} ({cache_entries.LIMIT_ENV} sets another limit)"
+    )
+
+
+def _rows(entries: "list[Entry]") -> list[dict[str, Any]]:
+    return [
+        {
+            "key": entry.folder.name,
+            "source": entry.source,
+            "images": entry.images,
+            "size": entry.size,
+            "channels": entry.channels,
+            "bytes": entry.bytes,
+            "last_used": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(entry.last_used)),
+        }
+        for entry in entries
+    ]
+
+
+def _print(entries: "list[Entry]") -> None:
+    rows = table("source", "pixels", "images", "on disk", "last used")
+    rows.columns[0].no_wrap, rows.columns[0].overflow = False, "fold"
+    for entry in reversed(entries):
+        rows.add_row(
+            entry.source or f"unknown ({entry.folder.name})",
+            f"{entry.size}x{entry.size}x{entry.channels}" if entry.size else "",
+            "" if entry.images is None else f"{entry.images:,}",
+            _shown([entry]),
+            time.strftime("%Y-%m-%d %H:%M", time.localtime(entry.last_used)),
+        )
+    console().print(rows)
+
+
+def _bytes(entries: "list[Entry]") -> int:
+    return sum(entry.bytes for entry in entries)
+
+
+def _shown(entries: "list[Entry]") -> str:
+    from workbench.training.cache_entries import shown_size
+
+    return shown_size(_bytes(entries))
+
+
+def _counted(entries: "list[Entry]") -> str:
+    return f"{len(entries)} {'entry' if len(entries) == 1 else 'entries'}"
+
+
+COMMANDS = (cache,)

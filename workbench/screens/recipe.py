@@ -1,0 +1,74 @@
+"""The dialog that shows and changes every field of the recipe, then starts a fine-tuning."""
+
+from typing import ClassVar
+
+from rich.text import Text
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Horizontal, Vertical, VerticalScroll
+from textual.screen import ModalScreen
+from textual.widgets import Input, Label
+
+from sessions import recipe
+from sessions.recipe import GROUPS, Recipe, RecipeError
+from workbench.screens.dialogs import DIALOG_CSS
+
+
+class RecipeScreen(ModalScreen[Recipe | None]):
+    """Asks for the choices of a fine-tuning."""
+
+    CSS = (
+        DIALOG_CSS.format(name="RecipeScreen", width=100)
+        + """
+    RecipeScreen {
+        & .dialog { height: 90%; }
+        & .group { color: $primary; text-style: bold; }
+        & .field { height: 1; & > .name { width: 20; } & > Input { width: 22; } }
+        & .field > .hint { width: 1fr; color: $text-muted; padding: 0 1; text-overflow: ellipsis;
+            text-wrap: nowrap; }
+        & #fields { height: 1fr; }
+    }
+    """
+    )
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape", "dismiss", "Cancel"),
+        Binding("down", "app.focus_next", "Next"),
+        Binding("up", "app.focus_previous", "Previous"),
+    ]
+
+    def __init__(self, shown: Recipe) -> None:
+        super().__init__()
+        self._recipe = shown
+
+    def compose(self) -> ComposeResult:
+        """A line a field, by groups."""
+        with Vertical(classes="dialog"):
+            with VerticalScroll(id="fields", can_focus=False):
+                for group, fields in GROUPS.items():
+                    yield Label(group, classes="group")
+                    for field in fields:
+                        with Horizontal(classes="field"):
+                            yield Label(field.replace("_", " "), classes="name")
+                            yield Input(recipe.shown(self._recipe, field), id=field, compact=True)
+                            yield Label(Text(recipe.hint(field)), classes="hint")
+            yield Label("", id="problem")
+            yield Label("enter starts the fine-tuning, ↑ ↓ move, escape cancels")
+
+    def on_mount(self) -> None:
+        """Start at the first field."""
+        self.query_one("#epochs", Input).focus()
+
+    def on_input_submitted(self) -> None:
+        """Answer with the recipe, or say what is wrong with it."""
+        typed = {
+            field: self.query_one(f"#{field}", Input).value for field in Recipe.__struct_fields__
+        }
+        changed = [
+            f"{field}={value}"
+            for field, value in typed.items()
+            if value.strip() != recipe.shown(self._recipe, field)
+        ]
+        try:
+            self.dismiss(recipe.assigned(self._recipe, changed))
+        except RecipeError as error:
+            self.query_one("#problem", Label).update(Text(str(error), style="bold red"))
