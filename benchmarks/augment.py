@@ -15,9 +15,9 @@ import torch
 from sessions import edits
 from workbench.child import keep_freed_memory
 from workbench.surgery.families import shufflenet
-from workbench.training.augment import Augmenter, built, image_by_image
-from workbench.training.evaluate import normalised
-from workbench.training.pipelines import PRESETS
+from workbench.training.augmentation.augment import Augmenter, built, image_by_image
+from workbench.training.augmentation.pipelines import PRESETS
+from workbench.training.measuring.evaluate import normalised
 
 SIZE, BATCH, ROUNDS = 80, 64, 15
 WANTED = 8000

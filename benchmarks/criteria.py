@@ -15,10 +15,10 @@ from sessions.edits import Cut
 from workbench.surgery.build import build
 from workbench.surgery.carry import carry
 from workbench.surgery.files import read_model
-from workbench.training.data import open_data
-from workbench.training.evaluate import evaluate
+from workbench.training.images.data import open_data
 from workbench.training.importance import measure
 from workbench.training.machine import sparing_a_core
+from workbench.training.measuring.evaluate import evaluate
 from workbench.training.repair import repair
 
 EDITS = ("groups:stage3=6", "width:stage3=210")

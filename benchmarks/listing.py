@@ -46,14 +46,14 @@ def plain_with_times(folder: str) -> list[tuple[str, int, int]]:
 
 
 def ours(folder: str) -> object:
-    from workbench.training.listing import list_folder
+    from workbench.training.images.listing import list_folder
 
     return list_folder(Path(folder))
 
 
 def ours_with_times(folder: str) -> object:
-    from workbench.training import image_cache
-    from workbench.training.listing import list_folder
+    from workbench.training.images import image_cache
+    from workbench.training.images.listing import list_folder
 
     listing = list_folder(Path(folder))
     return listing, image_cache._key(listing, 80, 3, None)
@@ -61,7 +61,7 @@ def ours_with_times(folder: str) -> object:
 
 def measured(name: str, folder: str) -> tuple[float, float]:
     """Seconds, and MiB of memory at the peak, of a way in a process that has imported it."""
-    from workbench.training import image_cache, listing  # noqa: F401
+    from workbench.training import listing  # noqa: F401
 
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     started = time.perf_counter()

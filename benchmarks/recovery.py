@@ -26,9 +26,9 @@ from workbench.surgery import files
 from workbench.surgery.build import State
 from workbench.surgery.carry import carry
 from workbench.surgery.store import Since
-from workbench.training import jobs
-from workbench.training.data import Dataset, open_data
-from workbench.training.loop import Progress
+from workbench.training import jobs, ladder
+from workbench.training.images.data import Dataset, open_data
+from workbench.training.progress import Progress
 
 SIZE, EPOCHS, SEEDS = 80, 25, (0, 1, 2)
 CUT = tuple(
@@ -97,6 +97,19 @@ def tuned(
     return start[0], outcome.state
 
 
+def shown(data: Dataset) -> Dataset:
+    """The same with the hold-out told after every epoch: the last epoch is kept, come what may."""
+    assert data.hold_out is not None
+    return msgspec.structs.replace(data, val=data.hold_out)
+
+
+def blind(data: Dataset) -> Dataset:
+    """The same with nothing to choose rungs by."""
+    return msgspec.structs.replace(
+        data, val=msgspec.structs.replace(data.val, rows=data.val.rows[:0])
+    )
+
+
 def cut(start: Weights) -> Weights:
     """2-5-2 of 4-8-4."""
     for unit in CUT:
@@ -109,7 +122,7 @@ def climbed(whole: Weights, data: Dataset, recipe: Recipe, watch: Watch) -> Weig
     """The ladder: batch norm, repair, then the full fine-tune with the whole network as teacher."""
     edited = cut(whole)
     quick = msgspec.structs.replace(recipe, short_epochs=0)
-    outcome = jobs.run_recover(Since(whole, edited, {}), data, quick, CPU, watch)
+    outcome = ladder.run_recover(Since(whole, edited, {}), blind(data), quick, CPU, watch)
     start = edited[0], edited[1] if outcome.state is None else outcome.state
     taught = msgspec.structs.replace(recipe, teachers=("the whole network",))
     return tuned(start, data, taught, watch, (whole,))
@@ -147,7 +160,7 @@ def main() -> None:
         folder, what = photo_folder(Path(work))
         splits = Splits(seed=0, hold_out=0.2, train_all=True)
         data = open_data(str(folder), SIZE, splits=splits)
-        runs = [run((opened.network, opened.state), data, seed) for seed in SEEDS]
+        runs = [run((opened.network, opened.state), shown(data), seed) for seed in SEEDS]
     assert data.hold_out is not None
     print(f"{what}, {len(data.train)} to train on, {len(data.hold_out)} held out, {EPOCHS} epochs")
     for name, words in (

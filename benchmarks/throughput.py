@@ -27,13 +27,13 @@ from sessions.network import Network
 from sessions.recipe import Recipe
 from workbench.surgery.build import Assembled, build
 from workbench.surgery.families import shufflenet
-from workbench.training.augment import built
-from workbench.training.data import Dataset, open_data
-from workbench.training.evaluate import evaluate
-from workbench.training.items import Item
-from workbench.training.listing import list_folder
+from workbench.training.augmentation.augment import built
+from workbench.training.augmentation.pipelines import PRESETS
+from workbench.training.images.data import Dataset, open_data
+from workbench.training.images.items import Item
+from workbench.training.images.listing import list_folder
 from workbench.training.loop import Run
-from workbench.training.pipelines import PRESETS
+from workbench.training.measuring.evaluate import evaluate
 
 SIZE = 80
 ROUNDS = 5

@@ -39,7 +39,9 @@ GROUPS = {
     "teachers": (
         "teachers", "teacher_weights", "temperature", "distill", "teacher_images", "features",
     ),
-    "start and recovery": ("pretrain_epochs", "pretrain_data", "recover_images", "short_epochs"),
+    "start and end": (
+        "pretrain_epochs", "pretrain_data", "batch_norm", "recover_images", "short_epochs",
+    ),
 }  # fmt: skip
 """Every field, in the order in which people read them."""
 HINTS = {
@@ -65,6 +67,7 @@ HINTS = {
     "features": "weight of the teachers' features; 0 is off",
     "pretrain_epochs": "of learning to reconstruct images first",
     "pretrain_data": "folder of images for that; empty: the training images",
+    "batch_norm": ": measured at the end on plain images, or as it ran",
     "recover_images": "from which batch norm is measured anew",
     "short_epochs": "of the last rung of a recovery; 0 leaves it out",
 }
@@ -87,10 +90,10 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     """Peak of the schedule."""
     momentum: Below1 = 0.9
     """Of SGD, with Nesterov's step."""
-    weight_decay: Annotated[float, msgspec.Meta(ge=0, le=10)] = 0.2
+    weight_decay: Annotated[float, msgspec.Meta(ge=0, le=10)] = 0.1
     """Of conv and linear weights only."""
     schedule: Literal["cosine", "one-cycle", "restarts", "constant"] = "one-cycle"
-    warmup: Below1 = 0.25
+    warmup: Below1 = 0.2
     """Share of all steps, or of each cycle of `restarts`, in which the learning rate rises."""
     restart_epochs: Positive = 5
     """Length of a cycle of `restarts`."""
@@ -144,6 +147,10 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     """Epochs in which the trunk first learns to reconstruct images, labels unseen."""
     pretrain_data: str = ""
     """A folder of images for that; the training images where empty."""
+
+    batch_norm: Literal["plain", "running"] = "plain"
+    """Statistics that are kept: measured at the end on plain training images, which are sharper
+    than augmented ones and like those to come, or the running ones."""
 
     recover_images: AtLeastTwo = 1024
     """Augmented training images from which batch norm is re-estimated."""

@@ -32,10 +32,10 @@ from workbench.child import TRAINER_NICE, Channel, lower_priority
 from workbench.errors import UserError
 
 if TYPE_CHECKING:
-    from workbench.training.data import Dataset
+    from workbench.training.images.data import Dataset
     from workbench.training.jobs import Outcome
-    from workbench.training.loop import Progress
     from workbench.training.objective import Teacher
+    from workbench.training.progress import Progress
 
 WARM_UP_S = 0.5
 """Idle seconds after which libraries that only training needs are loaded."""
@@ -85,7 +85,7 @@ class Trainer:
     def draw_samples(self, command: DrawSamples) -> None:
         """Show training images as a recipe changes them, also between the batches of a job."""
         from workbench.surgery.store import Deriver
-        from workbench.training.samples import draw_samples
+        from workbench.training.augmentation.samples import draw_samples
 
         try:
             network, _ = Deriver()(Path(command.folder), command.lineage)
@@ -113,7 +113,7 @@ class Trainer:
     def _finished(self, command: RunJob, started: float) -> JobFinished | JobPaused | None:
         """The event of a job that ended or was put aside; None where the parent is gone."""
         from workbench.surgery import stats, store
-        from workbench.training import jobs
+        from workbench.training import jobs, ladder
         from workbench.training.loop import pick_device
 
         folder = Path(command.folder)
@@ -126,12 +126,12 @@ class Trainer:
         outcome: Outcome
         match command.job_kind:
             case "evaluate" if since.is_edited:
-                outcome = jobs.run_evaluate_cut(since, data, command.recipe, device, desk)
+                outcome = ladder.run_evaluate_cut(since, data, command.recipe, device, desk)
             case "evaluate":
                 outcome = jobs.run_evaluate(network, state, data, device, desk)
             case "recover":
                 teachers = self._natural_teacher(command)
-                outcome = jobs.run_recover(since, data, command.recipe, device, desk, teachers)
+                outcome = ladder.run_recover(since, data, command.recipe, device, desk, teachers)
             case "measure":
                 outcome = jobs.run_measure(network, state, data, command.recipe, desk)
             case "fine-tune":
@@ -188,7 +188,7 @@ class Trainer:
         return [Deriver()(Path(command.folder), command.teacher)]
 
     def _open(self, source: str, size: int, channels: int, splits: Splits) -> "Dataset":
-        from workbench.training.data import open_data
+        from workbench.training.images.data import open_data
 
         key = (source, size, channels, splits)
         if key not in self._data:
@@ -283,7 +283,7 @@ def main() -> None:
         if command is not None:
             trainer.handle(command)
         elif not is_warm and not channel.is_parent_gone:
-            import workbench.training.jobs  # noqa: F401
+            import workbench.training.ladder  # noqa: F401
 
             is_warm = True
 

@@ -11,8 +11,8 @@ import cv2
 import numpy as np
 import pytest
 
-from workbench.training import cache_entries
-from workbench.training.data import Dataset, open_data
+from workbench.training.images import cache_entries
+from workbench.training.images.data import Dataset, open_data
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ from sessions.network import Network, Unit
 from workbench.surgery.build import build
 from workbench.surgery.compact import compact
 from workbench.surgery.exporting import standalone
-from workbench.training.evaluate import normalised
+from workbench.training.measuring.evaluate import normalised
 
 replace = msgspec.structs.replace
 State = dict[str, Tensor]

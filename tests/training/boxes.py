@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from workbench.errors import UserError
-from workbench.training.crop import Cropped, crop
+from workbench.training.cropping.crop import Cropped, crop
 
 CATEGORIES = [{"id": 1, "name": "can"}, {"id": 2, "name": "cup"}]
 

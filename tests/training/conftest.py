@@ -5,7 +5,7 @@ import pytest
 
 from sessions import edits
 from workbench.surgery.families import shufflenet
-from workbench.training.data import Dataset, Split
+from workbench.training.images.data import Dataset, Split
 
 
 @pytest.fixture(scope="module")

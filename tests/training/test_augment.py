@@ -20,10 +20,10 @@ from sessions.network import Axis
 from sessions.recipe import Augmentation
 from workbench.errors import UserError
 from workbench.surgery.families import shufflenet
-from workbench.training import tensor_augment, warping
-from workbench.training.augment import READ_FILES, Augmenter, built
-from workbench.training.evaluate import normalised
-from workbench.training.pipelines import PRESETS
+from workbench.training.augmentation import tensor_augment, warping
+from workbench.training.augmentation.augment import READ_FILES, Augmenter, built
+from workbench.training.augmentation.pipelines import PRESETS
+from workbench.training.measuring.evaluate import normalised
 
 CPU = torch.device("cpu")
 SIZE, IMAGES = 32, 12
@@ -189,8 +189,8 @@ def test_presets_that_tensors_do_import_no_albumentations():
     code = """
 import sys, torch, numpy
 from workbench.surgery.families import shufflenet
-from workbench.training import tensor_augment, warping
-from workbench.training.augment import Augmenter
+from workbench.training.augmentation import tensor_augment, warping
+from workbench.training.augmentation.augment import Augmenter
 for name in ("none", "shift", "light", "contest", "strong"):
     augmenter = Augmenter(name, shufflenet.fresh(), torch.device("cpu"))
     assert augmenter.is_batched

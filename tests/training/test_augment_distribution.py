@@ -12,7 +12,7 @@ import pytest
 from scipy.stats import ks_2samp
 from two_ways import COPIES, SIZE, by_tensors, copies, described, one_by_one, picture, ramps
 
-from workbench.training.pipelines import PRESETS
+from workbench.training.augmentation.pipelines import PRESETS
 
 ROUNDING = 1.2
 """Grey levels that albumentations may lose: half a one in each of up to three colour steps."""

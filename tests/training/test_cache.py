@@ -17,15 +17,15 @@ import numpy as np
 import pytest
 
 from workbench.errors import UserError
-from workbench.training import cache_entries, image_cache, listing
-from workbench.training.data import open_data
-from workbench.training.listing import list_folder
+from workbench.training.images import cache_entries, image_cache, listing
+from workbench.training.images.data import open_data
+from workbench.training.images.listing import list_folder
 
 SIZE = 16
 OPENS = """
 import sys
-from workbench.training import image_cache
-from workbench.training.data import open_data
+from workbench.training.images import image_cache
+from workbench.training.images.data import open_data
 real, count = image_cache._decode, 0
 def counted(*arguments):
     global count
@@ -274,7 +274,7 @@ FULL = """
 import resource, sys
 resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[2]), resource.RLIM_INFINITY))
 from workbench.errors import UserError
-from workbench.training.data import open_data
+from workbench.training.images.data import open_data
 try:
     open_data(sys.argv[1], 16)
 except UserError as error:

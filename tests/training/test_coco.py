@@ -7,7 +7,7 @@ import pytest
 from boxes import CATEGORIES, Folder, box, error_of, image, pixels, write
 
 from workbench.errors import UserError
-from workbench.training import coco
+from workbench.training.cropping import coco
 
 
 @pytest.fixture

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from boxes import Folder, box, error_of, image, pixels, write
 
-from workbench.training import cutter
-from workbench.training.data import open_data
+from workbench.training.cropping import cutter
+from workbench.training.images.data import open_data
 
 
 @pytest.fixture

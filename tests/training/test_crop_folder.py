@@ -8,7 +8,7 @@ import pytest
 from boxes import Folder, box, error_of, image, pixels, write
 
 from workbench.errors import UserError
-from workbench.training.crop import crop
+from workbench.training.cropping.crop import crop
 
 
 @pytest.fixture

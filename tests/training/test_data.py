@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from workbench.errors import UserError
-from workbench.training import image_cache
-from workbench.training.data import open_data
-from workbench.training.listing import list_folder
+from workbench.training.images import image_cache
+from workbench.training.images.data import open_data
+from workbench.training.images.listing import list_folder
 
 SIZE = 16
 RED, GREEN, BLUE = (200, 20, 20), (20, 200, 20), (20, 20, 200)

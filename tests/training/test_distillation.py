@@ -13,15 +13,15 @@ from sessions.recipe import Recipe
 from workbench.errors import UserError
 from workbench.surgery.build import build
 from workbench.surgery.families import shufflenet
-from workbench.training.data import Split
 from workbench.training.distillation import (
     Teachers,
     attention,
     distillation_loss,
     feature_distance,
 )
-from workbench.training.evaluate import normalised
 from workbench.training.features import run_with_features
+from workbench.training.images.data import Split
+from workbench.training.measuring.evaluate import normalised
 
 CPU = torch.device("cpu")
 K = 4

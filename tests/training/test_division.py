@@ -8,8 +8,8 @@ from test_data import counts, fill, opened, put, refusal
 
 from sessions.splits import Splits
 from workbench.errors import UserError
-from workbench.training.data import open_data
-from workbench.training.division import divide
+from workbench.training.images.data import open_data
+from workbench.training.images.division import divide
 
 GOLDEN = {0: "f71c9ddf317ebe27", 1: "2e7dbc15c2815aed", 7: "57a70026428e015f"}
 """Digests of the validation rows of digits by seed, as they were when sessions were recorded."""

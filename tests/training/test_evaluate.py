@@ -16,8 +16,8 @@ from sklearn.metrics import (
 from sessions.splits import Splits
 from workbench.errors import UserError
 from workbench.surgery.build import build
-from workbench.training.data import Dataset, Split
-from workbench.training.evaluate import (
+from workbench.training.images.data import Dataset, Split
+from workbench.training.measuring.evaluate import (
     MATRIX_CLASSES,
     evaluate,
     fold,

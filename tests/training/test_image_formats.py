@@ -7,7 +7,7 @@ import encoders
 import numpy as np
 import pytest
 
-from workbench.training.decoding import decoded
+from workbench.training.images.decoding import decoded
 
 SIZE = 16
 RED, GREEN, BLUE, WHITE = (200, 20, 20), (20, 200, 20), (20, 20, 200), (255, 255, 255)

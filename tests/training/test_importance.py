@@ -10,7 +10,7 @@ from workbench.surgery import store
 from workbench.surgery.build import build
 from workbench.surgery.carry import carry, checked_error
 from workbench.surgery.families import shufflenet
-from workbench.training.data import Split
+from workbench.training.images.data import Split
 from workbench.training.importance import measure
 
 DEAD = 2

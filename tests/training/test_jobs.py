@@ -10,14 +10,12 @@ from sessions import edits
 from sessions.events import BATCH_NORM, RAW, REPAIR, SHORT
 from sessions.recipe import Recipe
 from workbench.errors import UserError
+from workbench.surgery.build import build
 from workbench.surgery.store import Since
 from workbench.training import loop
-from workbench.training.jobs import (
-    run_evaluate,
-    run_evaluate_cut,
-    run_fine_tune,
-    run_recover,
-)
+from workbench.training.jobs import run_evaluate, run_fine_tune
+from workbench.training.ladder import run_evaluate_cut, run_recover
+from workbench.training.recover import reestimate
 
 CPU = torch.device("cpu")
 IMAGES = 50
@@ -166,7 +164,7 @@ def test_pretraining_comes_first_and_can_be_stopped(tmp_path, network, state, da
     run_fine_tune(network, state, dataset, recipe, CPU, desk, tmp_path / "resume.pt")
     phases = [phase for phase, _ in desk.of("progressed")]
     assert phases[0] == "reconstructing"
-    assert phases[-1] == "training"
+    assert phases[-2:] == ["training", "batch norm"]
     stopped = Desk(stop_after=1)
     outcome = run_fine_tune(network, state, dataset, recipe, CPU, stopped, tmp_path / "other.pt")
     assert (outcome.state, outcome.is_stopped) == (None, True)
@@ -191,7 +189,25 @@ def test_fine_tuning_stores_and_evaluates_each_epoch(tmp_path, network, state, d
     assert desk.of("stored") == [(STEPS // 2,), (STEPS,)]
     assert desk.of("evaluated") == [(pytest.approx(3 / 6), ""), (1.0, ""), (2.0, "")]
     assert outcome.evaluation is not None
-    assert desk.of("progressed")[-1] == ("training", STEPS)
+    assert ("training", STEPS) in desk.of("progressed")
+    assert desk.of("progressed")[-1] == ("batch norm", IMAGES)
+
+
+def test_the_batch_norm_that_is_kept_is_measured_on_plain_images(tmp_path, network, state, dataset):
+    running = msgspec.structs.replace(RECIPE, batch_norm="running")
+    kept = [
+        run_fine_tune(network, state, dataset, recipe, CPU, Desk(), tmp_path / f"{n}.pt").state
+        for n, recipe in enumerate((RECIPE, running))
+    ]
+    statistics = [name for name in kept[0] if "running_" in name]
+    others = [n for n in kept[0] if n not in statistics and "num_batches" not in n]
+    assert all(torch.equal(kept[0][name], kept[1][name]) for name in others)
+    module = build(network, kept[1])
+    plain = msgspec.structs.replace(RECIPE, augmentation="none", recover_images=IMAGES)
+    reestimate(module, network, dataset.train, plain, CPU)
+    wanted = module.state_dict()
+    assert all(torch.equal(kept[0][name], wanted[name]) for name in statistics)
+    assert not any(torch.equal(kept[0][name], kept[1][name]) for name in statistics)
 
 
 def test_fine_tuning_keeps_the_weights_of_off_units(tmp_path, network, state, dataset):

@@ -8,8 +8,8 @@ from sessions import edits
 from sessions.recipe import Recipe
 from workbench.surgery.build import build
 from workbench.surgery.families import shufflenet
-from workbench.training.evaluate import normalised
 from workbench.training.loop import Run, TrainingError, pick_device
+from workbench.training.measuring.evaluate import normalised
 
 CPU = torch.device("cpu")
 IMAGES = 50

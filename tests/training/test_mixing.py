@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from scipy.stats import binomtest, kstest
 
 from sessions.recipe import Recipe
-from workbench.training.mixing import mixed
+from workbench.training.augmentation.mixing import mixed
 
 N, CLASSES, HEIGHT, WIDTH = 10, 4, 12, 16
 SEEDS = 2000

@@ -4,14 +4,14 @@ import numpy as np
 import pytest
 from sklearn.metrics import f1_score
 
-from workbench.training.paired import (
+from workbench.training.measuring.paired import (
     LOOKS,
     compare_all,
     compare_in_looks,
     mcnemar,
     swap_test,
 )
-from workbench.training.resampling import cells_of
+from workbench.training.measuring.resampling import cells_of
 
 CLASSES = 3
 

@@ -12,8 +12,8 @@ from workbench.errors import UserError
 from workbench.surgery.build import build
 from workbench.surgery.families import shufflenet
 from workbench.training import pretrain as pretraining
-from workbench.training.data import Split, open_data
-from workbench.training.evaluate import normalised
+from workbench.training.images.data import Split, open_data
+from workbench.training.measuring.evaluate import normalised
 from workbench.training.pretrain import AutoEncoder, pretrain
 
 CPU = torch.device("cpu")

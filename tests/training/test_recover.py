@@ -6,7 +6,7 @@ import torch
 
 from sessions.recipe import Recipe
 from workbench.surgery.build import build
-from workbench.training.evaluate import normalised
+from workbench.training.measuring.evaluate import normalised
 from workbench.training.recover import reestimate
 
 CPU = torch.device("cpu")

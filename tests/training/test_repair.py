@@ -9,8 +9,8 @@ from sessions.commands import Lineage
 from workbench.surgery import store
 from workbench.surgery.build import build
 from workbench.surgery.families import shufflenet
-from workbench.training.data import Split
-from workbench.training.evaluate import normalised
+from workbench.training.images.data import Split
+from workbench.training.measuring.evaluate import normalised
 from workbench.training.repair import repair
 
 EDITS = (

@@ -9,8 +9,8 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from workbench.training import coco, cutter
-from workbench.training.crop import crop
+from workbench.training.cropping import coco, cutter
+from workbench.training.cropping.crop import crop
 
 
 @pytest.fixture

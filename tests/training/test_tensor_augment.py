@@ -14,10 +14,10 @@ import torch
 from scipy.stats import binomtest, chisquare
 from two_ways import COPIES, SIZE, by_tensors, copies, one_by_one, picture
 
-from workbench.training.pipelines import PRESETS
-from workbench.training.tensor_augment import batched
-from workbench.training.tensor_transforms import Draw
-from workbench.training.warping import PADDING, by_grid, by_opencv
+from workbench.training.augmentation.pipelines import PRESETS
+from workbench.training.augmentation.tensor_augment import batched
+from workbench.training.augmentation.tensor_transforms import Draw
+from workbench.training.augmentation.warping import PADDING, by_grid, by_opencv
 
 # With nothing left to chance
 

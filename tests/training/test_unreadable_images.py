@@ -12,11 +12,11 @@ import numpy as np
 import pytest
 
 from workbench.errors import UserError
-from workbench.training import decoding, image_cache
-from workbench.training.data import open_data
-from workbench.training.decoding import decoded
-from workbench.training.image_header import Unreadable, read_header
-from workbench.training.listing import SKIPPED_LISTED, UNSUPPORTED, list_folder
+from workbench.training.images import decoding, image_cache
+from workbench.training.images.data import open_data
+from workbench.training.images.decoding import decoded
+from workbench.training.images.image_header import Unreadable, read_header
+from workbench.training.images.listing import SKIPPED_LISTED, UNSUPPORTED, list_folder
 
 SIZE = 16
 
@@ -102,7 +102,7 @@ def test_large_images_are_decoded_one_after_the_other(tmp_path):
     code = (
         "import resource, sys\n"
         "from concurrent.futures import ThreadPoolExecutor\n"
-        "from workbench.training.decoding import decoded\n"
+        "from workbench.training.images.decoding import decoded\n"
         "content = open(sys.argv[1], 'rb').read()\n"
         "before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss\n"
         "with ThreadPoolExecutor(4) as pool:\n"

@@ -9,8 +9,8 @@ import cv2
 import numpy as np
 import torch
 
-from workbench.training.augment import image_by_image
-from workbench.training.tensor_augment import batched
+from workbench.training.augmentation.augment import image_by_image
+from workbench.training.augmentation.tensor_augment import batched
 
 SIZE = 24
 COPIES = 3000

@@ -10,7 +10,7 @@ from workbench.cli.output import Json, console, print_json, table
 from workbench.errors import UserError
 
 if TYPE_CHECKING:
-    from workbench.training.cache_entries import Entry
+    from workbench.training.images.cache_entries import Entry
 
 
 def cache(
@@ -23,7 +23,7 @@ def cache(
     as_json: Json = False,
 ) -> None:
     """Images that were decoded before: their folder, count, size on disk and last use."""
-    from workbench.training import cache_entries
+    from workbench.training.images import cache_entries
 
     folder, limit = cache_entries.cache_folder(), cache_entries.limit()
     if clear:
@@ -86,7 +86,7 @@ def _bytes(entries: "list[Entry]") -> int:
 
 
 def _shown(entries: "list[Entry]") -> str:
-    from workbench.training.cache_entries import shown_size
+    from workbench.training.images.cache_entries import shown_size
 
     return shown_size(_bytes(entries))
 

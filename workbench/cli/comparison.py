@@ -10,8 +10,8 @@ from workbench.cli.output import console, table
 
 if TYPE_CHECKING:
     from workbench.surgery.files import ModelFile
-    from workbench.training.data import Split
-    from workbench.training.paired import Paired, Predict
+    from workbench.training.images.data import Split
+    from workbench.training.measuring.paired import Paired, Predict
 
 
 def structure(path: Path, model: "ModelFile") -> dict[str, Any]:
@@ -52,8 +52,8 @@ def measured(
     """Compare on all images of a split, or with a seed on as many as it takes, in random order."""
     import numpy as np
 
-    from workbench.training.evaluate import score_predictions
-    from workbench.training.paired import compare_all, compare_in_looks
+    from workbench.training.measuring.evaluate import score_predictions
+    from workbench.training.measuring.paired import compare_all, compare_in_looks
 
     labels = splits[0].labels
     assert np.array_equal(labels, splits[1].labels)
@@ -72,9 +72,9 @@ def measured(
 def _predictor(model: "ModelFile", split: "Split", device: str) -> "Predict":
     """Predictions of the images at positions of a split."""
     from workbench.surgery.build import build
-    from workbench.training.data import Split
-    from workbench.training.evaluate import predict
+    from workbench.training.images.data import Split
     from workbench.training.loop import pick_device
+    from workbench.training.measuring.evaluate import predict
 
     target = pick_device(device)
     module = build(model.network, model.state).to(target)

@@ -19,7 +19,7 @@ from workbench.errors import UserError
 if TYPE_CHECKING:
     from sessions.curves import Row
     from sessions.log import Recording
-    from workbench.training.crop import Cropped
+    from workbench.training.cropping.crop import Cropped
 
 
 def crop(
@@ -46,8 +46,8 @@ def crop(
 ) -> None:
     """Cut the boxes of COCO annotations out of their photos, into one folder a class."""
     with quiet_stdout():
-        from workbench.training import coco
-        from workbench.training import crop as cropping
+        from workbench.training.cropping import coco
+        from workbench.training.cropping import crop as cropping
 
         classes = None if class_map is None else coco.load_map(class_map)
         with TerminalDesk(is_silent=as_json) as desk:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 from sessions.events import Evaluation
 
 if TYPE_CHECKING:
-    from workbench.training.loop import Progress
+    from workbench.training.progress import Progress
 
 
 class TerminalDesk:

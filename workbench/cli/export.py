@@ -59,8 +59,8 @@ def _images(source: str, network: "Network", *, is_silent: bool) -> "Tensor":
     import numpy as np
     import torch
 
-    from workbench.training.data import open_data
-    from workbench.training.evaluate import normalised
+    from workbench.training.images.data import open_data
+    from workbench.training.measuring.evaluate import normalised
 
     with TerminalDesk(is_silent=is_silent) as desk:
 

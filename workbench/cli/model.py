@@ -208,7 +208,7 @@ def _measured(
 ) -> dict[str, list[float]]:
     if data is None:
         raise UserError(f"{change.criterion} needs images: name them with --data")
-    from workbench.training.data import open_data
+    from workbench.training.images.data import open_data
     from workbench.training.importance import measure
     from workbench.training.jobs import check_fits
 

@@ -24,7 +24,7 @@ from workbench.cli.score import RuleName
 from workbench.cli.splits import Fold, Folds, HoldOut, Seed, SplitChoice, chosen_splits
 
 if TYPE_CHECKING:
-    from workbench.training.data import Dataset
+    from workbench.training.images.data import Dataset
 
 Data = Annotated[str, typer.Option("--data", help="digits, or a folder of images.")]
 Device = Annotated[str, typer.Option(help="auto, cpu or cuda.")]
@@ -49,9 +49,9 @@ def evaluate(
     with quiet_stdout():
         from workbench.surgery.build import build
         from workbench.surgery.files import read_model
-        from workbench.training.evaluate import judge
         from workbench.training.jobs import check_fits
         from workbench.training.loop import pick_device
+        from workbench.training.measuring.evaluate import judge
 
         opened = read_model(model, input_size)
         network = opened.network
@@ -137,7 +137,7 @@ def compare(
 
 def opened_data(source: str, network: Any, splits: Splits, desk: TerminalDesk) -> "Dataset":
     """Open data at a network's size, with a bar."""
-    from workbench.training.data import open_data
+    from workbench.training.images.data import open_data
 
     def progress(done: int, total: int) -> None:
         desk.advance("reading images", done, total)

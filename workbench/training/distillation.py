@@ -16,11 +16,11 @@ from sessions.network import Network
 from sessions.recipe import Recipe
 from workbench.errors import UserError
 from workbench.surgery.build import State, build
-from workbench.training.data import Split
-from workbench.training.evaluate import BATCH, normalised
 from workbench.training.features import inner_stages, run_with_features
-from workbench.training.folding import fold
+from workbench.training.images.data import Split
 from workbench.training.losses import SMALLEST_NORM
+from workbench.training.measuring.evaluate import BATCH, normalised
+from workbench.training.measuring.folding import fold
 
 Features = dict[str, Tensor]
 

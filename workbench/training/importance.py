@@ -15,8 +15,8 @@ from torch import Tensor
 from sessions.network import Layer, Network, Unit
 from sessions.targets import FIXED
 from workbench.surgery.build import State, apply_layer, joined
-from workbench.training.data import Split
-from workbench.training.evaluate import normalised
+from workbench.training.images.data import Split
+from workbench.training.measuring.evaluate import normalised
 
 IMAGES = 512
 BATCH = 32

@@ -12,23 +12,22 @@ import msgspec
 import torch
 from torch import Tensor
 
-from sessions.events import BATCH_NORM, RAW, REPAIR, SHORT, Evaluation
+from sessions.events import Evaluation
 from sessions.network import Network
 from sessions.recipe import Recipe
 from sessions.splits import VALIDATION
 from workbench.errors import UserError
 from workbench.surgery.build import Assembled, State, build
 from workbench.surgery.files import write_atomically
-from workbench.surgery.store import Since
-from workbench.training.data import Dataset, open_unlabelled
-from workbench.training.evaluate import judge
+from workbench.training.images.data import Dataset, open_unlabelled
 from workbench.training.importance import IMAGES, Scores, measure
-from workbench.training.loop import PROGRESS_S, Progress, Run, TrainingError
+from workbench.training.loop import Run, TrainingError
 from workbench.training.machine import sparing_a_core
+from workbench.training.measuring.evaluate import judge
 from workbench.training.objective import Teacher
 from workbench.training.pretrain import pretrain
+from workbench.training.progress import PROGRESS_S, Progress
 from workbench.training.recover import reestimate
-from workbench.training.repair import repair
 
 
 class Desk(Protocol):
@@ -95,16 +94,11 @@ def run_evaluate(
     return Outcome(None, evaluation)
 
 
-def run_evaluate_cut(
-    since: Since, data: Dataset, recipe: Recipe, device: torch.device, desk: Desk
-) -> Outcome:
-    """Evaluate an edited network, also with batch norm measured anew: raw F1 alone misleads."""
-    network, state = since.edited
-    outcome = run_evaluate(network, state, data, device, desk, RAW)
-    fresh = run_batch_norm(network, state, data, recipe, device, desk)
-    if fresh is not None:
-        desk.evaluated(evaluated_state(network, fresh, data, device), 0.0, BATCH_NORM)
-    return outcome
+def evaluated_state(
+    network: Network, state: State, data: Dataset, device: torch.device
+) -> Evaluation:
+    """F1 of these weights on the split that judges."""
+    return judge(build(network, state).to(device), network, data, device)
 
 
 def run_measure(
@@ -113,7 +107,7 @@ def run_measure(
     """Measure on training images how much the loss hangs on every channel."""
     check_fits(network, data)
     desk.started(min(IMAGES, len(data.train)), 0)
-    meter = _Meter("measuring channels", desk)
+    meter = Meter("measuring channels", desk)
 
     def after_batch(done: int, total: int) -> bool:
         meter.add(done, total)
@@ -122,102 +116,6 @@ def run_measure(
     with sparing_a_core():
         scores = measure(network, state, data.train, recipe.seed, after_batch)
     return Outcome(None, None, is_stopped=scores is None, scores=scores)
-
-
-def run_recover(
-    since: Since,
-    data: Dataset,
-    recipe: Recipe,
-    device: torch.device,
-    desk: Desk,
-    teachers: Sequence[Teacher] = (),
-) -> Outcome:
-    """Climb from the raw network to the short fine-tune; the best rung on validation is kept.
-
-    The rungs: as it is, batch norm measured anew, every layer fitted to what it put out before
-    the edits, a few epochs with teachers. Without edits there is nothing to fit. Stopped, it
-    keeps what it has reached.
-    """
-    network, state = since.edited
-    check_fits(network, data)
-    desk.started(1, 0)
-    best = _Best(network, data, device, desk)
-    best.tried(state, RAW)
-    fresh = run_batch_norm(network, state, data, recipe, device, desk)
-    if fresh is not None:
-        best.tried(fresh, BATCH_NORM)
-    if since.is_edited and not desk.should_stop():
-        fitted = _run_repair(since, data, recipe, desk)
-        if fitted is not None:
-            best.tried(fitted, REPAIR)
-    if recipe.short_epochs and not desk.should_stop():
-        short = msgspec.structs.replace(recipe, epochs=recipe.short_epochs, pretrain_epochs=0)
-        run = Run(build(network, best.state), network, data.train, short, device, teachers)
-        if run.fit(_Hooks(data, desk, None)):
-            best.tried(best.state | run.result(), SHORT, epoch=run.epoch)
-    is_stopped = desk.should_stop()
-    is_changed = best.state is not state
-    return Outcome(best.state if is_changed else None, best.evaluation, is_stopped=is_stopped)
-
-
-class _Best:
-    """The weights of highest F1 so far, the later ones where it is the same.
-
-    Where nothing validates, the hold-out only tells: then the latest weights are kept.
-    """
-
-    def __init__(self, network: Network, data: Dataset, device: torch.device, desk: Desk) -> None:
-        self.network, self.data, self.device, self.desk = network, data, device, desk
-        self.state: State = {}
-        self.evaluation: Evaluation | None = None
-
-    def tried(self, state: State, rung: str, epoch: float | None = 0.0) -> None:
-        """Evaluate these weights and keep them where they are no worse."""
-        found = evaluated_state(self.network, state, self.data, self.device)
-        self.desk.evaluated(found, None if rung == RAW else epoch, rung)
-        is_blind = found.split != VALIDATION
-        if is_blind or self.evaluation is None or found.f1 >= self.evaluation.f1:
-            self.state, self.evaluation = state, found
-
-
-def run_batch_norm(
-    network: Network,
-    state: State,
-    data: Dataset,
-    recipe: Recipe,
-    device: torch.device,
-    desk: Desk,
-) -> State | None:
-    """The weights with batch norm measured anew; None where it was ended."""
-    module = build(network, state).to(device)
-    meter = _Meter("batch norm", desk)
-
-    def after_batch(done: int, total: int) -> bool:
-        meter.add(done, total)
-        return not desk.should_stop()
-
-    is_whole = reestimate(module, network, data.train, recipe, device, after_batch)
-    return _merged(state, module.state_dict()) if is_whole else None
-
-
-def evaluated_state(
-    network: Network, state: State, data: Dataset, device: torch.device
-) -> Evaluation:
-    """F1 of these weights on the split that judges."""
-    return judge(build(network, state).to(device), network, data, device)
-
-
-def _run_repair(since: Since, data: Dataset, recipe: Recipe, desk: Desk) -> State | None:
-    meter = _Meter("fitting layers", desk, counts_images=False)
-
-    def after_layer(done: int, total: int) -> bool:
-        meter.add(done, total)
-        return not desk.should_stop()
-
-    with sparing_a_core():
-        return repair(
-            since.original, since.edited, since.orders, data.train, recipe.seed, after_layer
-        )
 
 
 def run_fine_tune(
@@ -252,7 +150,7 @@ def run_fine_tune(
     if not is_new:
         run.restore(resume_file)
     desk.started(run.steps, run.step)
-    hooks = _Hooks(data, desk, resume_file)
+    hooks = Hooks(data, desk, resume_file)
     reason = ""
     try:
         is_whole = run.fit(hooks)
@@ -262,11 +160,34 @@ def run_fine_tune(
         reason, is_whole = f"{error}; the weights of epoch {hooks.good_epoch:g} are kept", False
     if reason:
         assert hooks.good is not None
-        kept = _merged(state, hooks.good)
+        kept = merged(state, hooks.good)
         evaluation = evaluated_state(network, kept, data, device)
         return Outcome(kept, evaluation, is_stopped=True, reason=reason)
-    latest = hooks.latest if hooks.latest_step == run.step else hooks.evaluate(run)
-    return Outcome(_merged(state, run.result()), latest, is_stopped=not is_whole)
+    if not is_whole:
+        latest = hooks.latest if hooks.latest_step == run.step else hooks.evaluate(run)
+        return Outcome(merged(state, run.result()), latest, is_stopped=True)
+    kept = settled(merged(state, run.result()), run, desk)
+    evaluation = evaluated_state(network, kept, data, device)
+    desk.evaluated(evaluation, run.epoch)
+    return Outcome(kept, evaluation)
+
+
+def settled(state: State, run: Run, desk: Desk) -> State:
+    """The weights with the batch norm that the recipe keeps."""
+    if run.recipe.batch_norm == "running":
+        return state
+    plain = msgspec.structs.replace(
+        run.recipe, augmentation="none", recover_images=max(len(run.train), 2)
+    )
+    meter = Meter("batch norm", desk, epoch=run.epoch)
+    module = build(run.network, state).to(run.device)
+
+    def after_batch(done: int, total: int) -> bool:
+        meter.add(done, total)
+        return True
+
+    reestimate(module, run.network, run.train, plain, run.device, after_batch)
+    return merged(state, module.state_dict())
 
 
 def _pretrained(
@@ -277,7 +198,7 @@ def _pretrained(
     device: torch.device,
     desk: Desk,
 ) -> bool:
-    meter = _Meter("reconstructing", desk)
+    meter = Meter("reconstructing", desk)
 
     def after_batch(done: int, total: int) -> bool:
         meter.add(done, total)
@@ -285,7 +206,7 @@ def _pretrained(
 
     images = data.train
     if recipe.pretrain_data:
-        opening = _Meter("reading images", desk)
+        opening = Meter("reading images", desk)
         images = open_unlabelled(
             recipe.pretrain_data, network.input_size, network.input_channels, opening.add
         )
@@ -293,7 +214,7 @@ def _pretrained(
         return pretrain(module, network, images, recipe, device, after_batch)
 
 
-class _Hooks:
+class Hooks:
     """Ties the loop to a desk: early evaluations, checkpoints, an evaluation an epoch."""
 
     def __init__(self, data: Dataset, desk: Desk, resume_file: Path | None) -> None:
@@ -308,9 +229,11 @@ class _Hooks:
         self.good_epoch = 0.0
 
     def progressed(self, progress: Progress) -> None:
+        """Tell where the run is."""
         self.desk.progressed("training", progress)
 
     def after_batch(self, run: Run) -> bool:
+        """Do what was asked for meanwhile; False ends the run."""
         if self.desk.wants_evaluation():
             self.desk.evaluated(self.evaluate(run), run.epoch)
         if not self.desk.should_stop():
@@ -319,16 +242,15 @@ class _Hooks:
         return False
 
     def epoch_ended(self, run: Run) -> None:
+        """Store and measure."""
         self.store(run)
         self.good, self.good_epoch = run.result(), run.epoch
-        if run.step == run.steps:
-            is_wanted = self.resume_file is not None  # a recovery evaluates its last rung itself
-        else:
-            is_wanted = self.data.judge == VALIDATION  # a hold-out is looked at once, at the end
-        if is_wanted:
+        # The last epoch is measured when all is done; a hold-out is looked at then alone.
+        if run.step < run.steps and self.data.judge == VALIDATION:
             self.desk.evaluated(self.evaluate(run), run.epoch)
 
     def store(self, run: Run) -> None:
+        """Put the run's state where it can go on from."""
         if self.resume_file is None:
             return
         self.resume_file.parent.mkdir(parents=True, exist_ok=True)
@@ -336,34 +258,39 @@ class _Hooks:
         self.desk.stored(run.step, run.epoch)
 
     def evaluate(self, run: Run) -> Evaluation:
+        """F1 of the weights that would be kept now."""
         self.latest = judge(run.kept(), run.network, self.data, run.device)
         self.latest_step = run.step
         return self.latest
 
 
-class _Meter:
+class Meter:
     """Progress of a pass over images, or over layers."""
 
-    def __init__(self, phase: str, desk: Desk, *, counts_images: bool = True) -> None:
+    def __init__(
+        self, phase: str, desk: Desk, *, counts_images: bool = True, epoch: float = 0.0
+    ) -> None:
         self.phase = phase
         self.counts_images = counts_images
+        self.epoch = epoch
         self.desk = desk
         self.began = self.reported = time.perf_counter()
 
     def add(self, done: int, total: int) -> None:
+        """Count what is done; it is told a few times a second."""
         now = time.perf_counter()
         if now - self.reported < PROGRESS_S and done < total:
             return
         self.reported = now
         rate = done / max(now - self.began, 1e-9)
         progress = Progress(
-            step=done, steps=total, epoch=0.0, loss=None,
+            step=done, steps=total, epoch=self.epoch, loss=None,
             images_per_s=rate if self.counts_images else 0.0,
             left_s=(total - done) / rate,
         )  # fmt: skip
         self.desk.progressed(self.phase, progress)
 
 
-def _merged(state: State, trained: Mapping[str, Tensor]) -> State:
+def merged(state: State, trained: Mapping[str, Tensor]) -> State:
     """The trained weights, with those of off units as they were."""
     return state | {k: v.detach().cpu().clone() for k, v in trained.items()}

@@ -6,13 +6,11 @@ that was cut off goes on from its stored step as if nothing had happened.
 
 import io
 import math
-import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Protocol
 
-import msgspec
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -23,34 +21,22 @@ from sessions.network import Network
 from sessions.recipe import Recipe
 from workbench.errors import UserError
 from workbench.surgery.build import Assembled, State, build
-from workbench.training.augment import Augmenter
-from workbench.training.data import Split
+from workbench.training.augmentation.augment import Augmenter
+from workbench.training.augmentation.mixing import mixed
+from workbench.training.images.data import Split
 from workbench.training.machine import sparing_a_core
-from workbench.training.mixing import mixed
 from workbench.training.objective import Objective, Teacher
+from workbench.training.optimizers import make_optimizer
+from workbench.training.progress import Progress, StepMeter
 from workbench.training.sampling import epoch_order
 from workbench.training.schedules import rate
 
-PROGRESS_S = 0.25
-"""Seconds between two progress reports."""
 DEVICE_SHARE = 0.25
 """Of a device's free memory that a whole data set may take there."""
 
 
 class TrainingError(UserError):
     """Training cannot go on; the message says why."""
-
-
-class Progress(msgspec.Struct, frozen=True):
-    """Where a run is."""
-
-    step: int
-    steps: int
-    epoch: float
-    loss: float | None
-    """Mean over the batches since the last report; None where nothing is trained."""
-    images_per_s: float
-    left_s: float
 
 
 class Hooks(Protocol):
@@ -123,7 +109,7 @@ class Run:
             return self._fit(hooks)
 
     def _fit(self, hooks: Hooks) -> bool:
-        meter = _Meter(self)
+        meter = StepMeter(self)
         self.module.train()
         for images, targets, where in self._batches():
             value = self._stepped(images, targets, where)
@@ -229,68 +215,6 @@ class Run:
     def _seed(self, step: int) -> int:
         epoch, within = divmod(step, self.steps_per_epoch)
         return int(np.random.default_rng((self.recipe.seed, epoch, within)).integers(2**31))
-
-
-class _Meter:
-    """Turns batch losses into a progress report a few times a second."""
-
-    def __init__(self, run: Run) -> None:
-        self.run = run
-        self.losses: list[float] = []
-        self.since = time.perf_counter()
-        self.first_step = run.step
-        self.training_s = 0.0
-        self.outside_s = 0.0
-
-    def add(self, loss: float) -> Progress | None:
-        self.losses.append(loss)
-        now = time.perf_counter()
-        elapsed = now - self.since
-        if elapsed < PROGRESS_S and self.run.step < self.run.steps:
-            return None
-        run = self.run
-        self.training_s += elapsed
-        done = run.step - self.first_step
-        per_step = (self.training_s + self.outside_s) / done
-        report = Progress(
-            step=run.step,
-            steps=run.steps,
-            epoch=run.epoch,
-            loss=sum(self.losses) / len(self.losses),
-            images_per_s=len(self.losses) * run.batch_size / max(elapsed, 1e-9),
-            left_s=per_step * (run.steps - run.step),
-        )
-        self.losses = []
-        self.since = now
-        return report
-
-    def paused(self) -> "_Meter":
-        return self
-
-    def __enter__(self) -> None:
-        self._paused_at = time.perf_counter()
-
-    def __exit__(self, *exc: object) -> None:
-        elapsed = time.perf_counter() - self._paused_at
-        self.since += elapsed
-        self.outside_s += elapsed
-
-
-def make_optimizer(
-    module: nn.Module, objective: nn.Module, recipe: Recipe
-) -> torch.optim.Optimizer:
-    """The recipe's optimiser; weight decay is for conv and linear weights only, as usual."""
-    parameters = [*module.parameters(), *objective.parameters()]
-    groups = [
-        {"params": [p for p in parameters if p.ndim > 1], "weight_decay": recipe.weight_decay},
-        {"params": [p for p in parameters if p.ndim <= 1], "weight_decay": 0.0},
-    ]
-    if recipe.optimizer == "adamw":
-        return torch.optim.AdamW(groups, lr=recipe.learning_rate, fused=True)
-    is_nesterov = recipe.momentum > 0
-    return torch.optim.SGD(
-        groups, lr=recipe.learning_rate, momentum=recipe.momentum, nesterov=is_nesterov, fused=True
-    )
 
 
 def _averaged(module: Assembled, recipe: Recipe) -> AveragedModel | None:

@@ -15,13 +15,13 @@ from torch import Tensor, nn
 from sessions.network import Network
 from sessions.recipe import Recipe
 from workbench.surgery.build import Assembled, State
-from workbench.training.data import Split
 from workbench.training.distillation import Teachers
 from workbench.training.features import (
     EMBEDDING,
     AuxiliaryHeads,
     run_with_features,
 )
+from workbench.training.images.data import Split
 from workbench.training.losses import arcface, make_loss, plain_weight
 
 Teacher = tuple[Network, State]

@@ -16,9 +16,9 @@ from sessions.network import Layer, Network
 from sessions.recipe import Recipe
 from workbench.errors import UserError
 from workbench.surgery.build import Assembled, Block, units_on
-from workbench.training.data import Split
-from workbench.training.evaluate import normalised
 from workbench.training.features import draw_weights
+from workbench.training.images.data import Split
+from workbench.training.measuring.evaluate import normalised
 from workbench.training.schedules import rate
 
 REDUCTION = 4

@@ -9,8 +9,8 @@ from torch import nn
 from sessions.network import Network
 from sessions.recipe import Recipe
 from workbench.surgery.build import Assembled
-from workbench.training.augment import Augmenter
-from workbench.training.data import Split
+from workbench.training.augmentation.augment import Augmenter
+from workbench.training.images.data import Split
 
 
 def reestimate(

@@ -17,8 +17,8 @@ from torch import Tensor
 from sessions.network import Layer, Network, Unit
 from workbench.surgery import wiring
 from workbench.surgery.build import State, apply_layer
-from workbench.training.data import Split
-from workbench.training.evaluate import normalised
+from workbench.training.images.data import Split
+from workbench.training.measuring.evaluate import normalised
 
 IMAGES = 512
 MEMORY = 256 * 2**20

@@ -17,9 +17,9 @@ from sessions.state import SessionState, Variant
 from workbench.errors import UserError
 from workbench.surgery.build import State, build
 from workbench.surgery.store import Deriver, weights_sha256
-from workbench.training.data import Dataset, open_data
-from workbench.training.evaluate import judge
+from workbench.training.images.data import Dataset, open_data
 from workbench.training.loop import pick_device
+from workbench.training.measuring.evaluate import judge
 
 
 class Check(msgspec.Struct, frozen=True):

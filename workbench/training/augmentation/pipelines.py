@@ -70,8 +70,8 @@ PRESETS: dict[str, Step] = {
         _step("HorizontalFlip", 0.5),
         _step("VerticalFlip", 0.5),
         _step("RandomRotate90", 1.0),
-        _affine(1.0, scale=(0.85, 1.15), shift=0.08, degrees=0.0, keep_ratio=True),
-        _jitter(1.0, brightness=0.15, contrast=0.15, saturation=0.15),
+        _affine(1.0, scale=(0.8, 1.2), shift=0.1, degrees=0.0, keep_ratio=True),
+        _jitter(1.0, brightness=0.2, contrast=0.2, saturation=0.2),
     ),
     "strong": _pipeline(
         _step("HorizontalFlip", 0.5),

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from sessions.events import Skipped
 from workbench.errors import UserError
-from workbench.training.items import ImageFolder, Listing
+from workbench.training.images.items import ImageFolder, Listing
 
 SUFFIXES = frozenset({
     ".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".apng", ".bmp", ".dib", ".webp", ".gif", ".tif",

@@ -19,9 +19,9 @@ from torch import Tensor
 
 from sessions.network import Network
 from workbench.errors import UserError
-from workbench.training.evaluate import normalised
-from workbench.training.pipelines import PRESETS
-from workbench.training.tensor_augment import BatchedPipeline, Described, batched
+from workbench.training.augmentation.pipelines import PRESETS
+from workbench.training.augmentation.tensor_augment import BatchedPipeline, Described, batched
+from workbench.training.measuring.evaluate import normalised
 
 if TYPE_CHECKING:
     import albumentations as A

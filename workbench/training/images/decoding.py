@@ -12,8 +12,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from workbench.training.exif import orientation, turned
-from workbench.training.image_header import Header, Unreadable, read_header
+from workbench.training.images.exif import orientation, turned
+from workbench.training.images.image_header import Header, Unreadable, read_header
 
 MEMORY_LIMIT = 3 << 28
 """Bytes that decoding one image may take: an ordinary photo of 134 million pixels."""

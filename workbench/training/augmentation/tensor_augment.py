@@ -14,7 +14,7 @@ import torch
 from msgspec import Struct
 from torch import Tensor
 
-from workbench.training.tensor_transforms import (
+from workbench.training.augmentation.tensor_transforms import (
     ANTIDIAGONAL,
     DIAGONAL,
     MIRROR,
@@ -35,7 +35,7 @@ from workbench.training.tensor_transforms import (
     Symmetry,
     Whole,
 )
-from workbench.training.warping import PADDING, warped
+from workbench.training.augmentation.warping import PADDING, warped
 
 Described = Mapping[str, Any]
 """A transform as albumentations serialises it, every parameter given."""

@@ -12,7 +12,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from workbench.training.resampling import (
+from workbench.training.measuring.resampling import (
     CONFIDENCE,
     Cells,
     Ints,

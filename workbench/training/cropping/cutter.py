@@ -9,7 +9,8 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from workbench.training import coco, exif
+from workbench.training.cropping import coco
+from workbench.training.images import exif
 
 JPEG_QUALITY = 95
 LARGEST_JPEG = 65_500

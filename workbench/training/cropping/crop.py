@@ -18,8 +18,8 @@ from pathlib import Path
 import msgspec
 
 from workbench.errors import UserError
-from workbench.training import coco
-from workbench.training.cutter import Box, Corners, Cut, Cutter, Photo
+from workbench.training.cropping import coco
+from workbench.training.cropping.cutter import Box, Corners, Cut, Cutter, Photo
 
 MARGIN = 0.1
 LARGEST_MARGIN = 10.0

@@ -16,9 +16,9 @@ from sessions.events import Skipped
 from sessions.splits import HOLD_OUT, VALIDATION, SplitName, Splits
 from workbench.child import keep_freed_memory
 from workbench.errors import UserError
-from workbench.training.division import Marks, divide
-from workbench.training.image_cache import cached
-from workbench.training.listing import (
+from workbench.training.images.division import Marks, divide
+from workbench.training.images.image_cache import cached
+from workbench.training.images.listing import (
     SKIPPED_LISTED,
     Progress,
     list_folder,

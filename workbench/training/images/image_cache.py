@@ -30,12 +30,12 @@ from numpy.typing import NDArray
 
 from sessions.events import Skipped
 from workbench.errors import UserError
-from workbench.training import cache_entries
-from workbench.training.cache_entries import CACHE_ENV, META, PIXELS, Meta
-from workbench.training.decoding import MEMORY_LIMIT, decoded, large
-from workbench.training.image_header import Unreadable
-from workbench.training.items import Item, Listing
-from workbench.training.listing import SILENT_S, SKIPPED_LISTED, Progress, printable
+from workbench.training.images import cache_entries
+from workbench.training.images.cache_entries import CACHE_ENV, META, PIXELS, Meta
+from workbench.training.images.decoding import MEMORY_LIMIT, decoded, large
+from workbench.training.images.image_header import Unreadable
+from workbench.training.images.items import Item, Listing
+from workbench.training.images.listing import SILENT_S, SKIPPED_LISTED, Progress, printable
 
 FORMAT = 2
 """Part of every key; another one where the same file comes out as other pixels."""

@@ -15,9 +15,9 @@ from sessions.network import Network
 from sessions.splits import VALIDATION, SplitName
 from workbench.errors import UserError
 from workbench.surgery.build import Assembled
-from workbench.training.data import Dataset, Split
-from workbench.training.folding import fold
-from workbench.training.resampling import cells_of, f1_interval
+from workbench.training.images.data import Dataset, Split
+from workbench.training.measuring.folding import fold
+from workbench.training.measuring.resampling import cells_of, f1_interval
 
 BATCH = 128
 MATRIX_CLASSES = 50

@@ -7,8 +7,8 @@ from numpy.typing import NDArray
 
 from sessions.network import Network
 from sessions.recipe import Recipe
-from workbench.training.augment import Augmenter
-from workbench.training.data import Dataset
+from workbench.training.augmentation.augment import Augmenter
+from workbench.training.images.data import Dataset
 
 CPU = torch.device("cpu")
 

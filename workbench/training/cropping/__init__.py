@@ -1,0 +1,1 @@
+"""Boxes of COCO annotations cut out of their photos into class folders."""

@@ -1,0 +1,1 @@
+"""Images: folders listed, files decoded and cached, splits drawn, data sets opened."""

@@ -1,0 +1,1 @@
+"""F1 and what it is worth: evaluation, intervals, tests of two models on the same images."""
