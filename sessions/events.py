@@ -19,7 +19,7 @@ CHANGING = frozenset({"recover", "fine-tune"})
 """Jobs that end in another variant."""
 
 
-RAW, BATCH_NORM, REPAIR, SHORT = "raw", "batch norm", "repair", "short fine-tune"
+RAW, BATCH_NORM, REPAIR, SHORT = "raw", "batch norm", "fitted", "short fine-tune"
 """The rungs of a recovery, each dearer than the one before."""
 
 

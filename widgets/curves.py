@@ -11,8 +11,6 @@ from textual.widget import Widget
 from textual.widgets import Static
 from textual_plotext import PlotextPlot
 
-RUNGS_NAMED = 4
-"""Of the latest recovery: earlier names would be drawn over each other."""
 REDRAW_S = 1.0
 """Shortest time between two drawings."""
 
@@ -27,7 +25,7 @@ class CurvesView(msgspec.Struct, frozen=True):
     marks: tuple[float, ...] = ()
     """Measurements at which the network was cut."""
     rungs: tuple[tuple[float, float, str], ...] = ()
-    """(measurement, macro F1, name) of the steps of recoveries."""
+    """(measurement, macro F1, name) of the steps of recoveries; drawn as their first letter."""
 
 
 class Curves(Widget):
@@ -107,8 +105,8 @@ class Curves(Widget):
             plt.ylim(ys[0] - 0.05, ys[0] + 0.05)
         else:
             plt.plot(xs, ys, color=color, marker="braille")
-        for at, value, name in marked.rungs[-RUNGS_NAMED:] if marked is not None else ():
-            plt.text(name, x=at, y=value, color="orange", alignment="right")
+        for at, value, name in marked.rungs if marked is not None else ():
+            plt.scatter([at], [value], color="orange", marker=name[0])
         plt.xaxes(True, False)
         plt.yaxes(True, False)
         plt.yfrequency(4)

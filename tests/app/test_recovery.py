@@ -75,13 +75,13 @@ async def test_every_rung_of_a_recovery_is_told_and_drawn(
     view = views.score_view(live.state)
     assert view is not None
     assert view.f1_note == (
-        "live: raw 0.200, batch norm 0.500, repair 0.700, short fine-tune 0.800"
+        "live: raw 0.200, batch norm 0.500, fitted 0.700, short fine-tune 0.800"
     )
     measured.trainer.answer(
         JobFinished(job=job, checkpoint="c" * 64, evaluation=evaluation_of(0.8))
     )
     assert recovery(live.state, job) == (
-        "F1 before the edits 0.9000, raw 0.2000, batch norm 0.5000, repair 0.7000, "
+        "F1 before the edits 0.9000, raw 0.2000, batch norm 0.5000, fitted 0.7000, "
         "short fine-tune 0.8000"
     )
     curves = views.curves_view(live.state)

@@ -384,7 +384,7 @@ def test_a_recovery_keeps_every_rung_and_its_first_is_the_raw_network(opened):
     ]  # fmt: skip
     state = reduce_all([opened, edited(1, 0, A), queued(1, "recover", 1, 2), started(1), *steps])
     assert [(r.name, r.evaluation.f1, r.epoch) for r in state.jobs[1].rungs] == [
-        ("raw", 0.2, 0.0), ("batch norm", 0.5, 0.0), ("repair", 0.7, 0.0),
+        ("raw", 0.2, 0.0), ("batch norm", 0.5, 0.0), ("fitted", 0.7, 0.0),
         ("short fine-tune", 0.8, 3.0),
     ]  # fmt: skip
     assert state.variants[1].evaluation == evaluation(0.2)
