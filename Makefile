@@ -11,7 +11,7 @@ demo: $(VENV)/.ready
 	@$(BIN)/workbench demo
 
 test: $(VENV)/.ready-test
-	@$(BIN)/python -m pytest
+	@$(BIN)/python -m pytest -n 2 --dist loadfile
 
 lint: $(VENV)/.ready-test
 	$(BIN)/ruff format --check .

@@ -1,5 +1,7 @@
 """Jobs: what they report, keep and refuse, and that a stopped one goes on to the same end."""
 
+import errno
+
 import cv2
 import msgspec
 import numpy as np
@@ -10,6 +12,7 @@ from sessions import edits
 from sessions.events import BATCH_NORM, RAW, REPAIR, SHORT
 from sessions.recipe import Recipe
 from workbench.errors import UserError
+from workbench.surgery import files
 from workbench.surgery.build import build
 from workbench.surgery.store import Since
 from workbench.training import loop
@@ -143,6 +146,49 @@ def test_a_loss_that_explodes_later_keeps_the_last_good_weights(tmp_path, networ
     assert "became infinite" in outcome.reason
     assert "the weights of epoch 1 are kept" in outcome.reason
     assert_identical(outcome.state, good)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [MemoryError(), RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to ...")],
+)
+def test_a_run_without_memory_says_so_and_goes_on_later(
+    tmp_path, monkeypatch, network, state, dataset, error
+):
+    whole = run_fine_tune(network, state, dataset, RECIPE, CPU, Desk(), tmp_path / "whole.pt")
+    real = loop.Run._stepped
+
+    def short(run, *batch):
+        if run.step == STEPS // 2 + 1:
+            raise error
+        return real(run, *batch)
+
+    path = tmp_path / "resume.pt"
+    monkeypatch.setattr(loop.Run, "_stepped", short)
+    with pytest.raises(UserError, match=r"out of memory in epoch 1\.2 with batch_size 8.*smaller"):
+        run_fine_tune(network, state, dataset, RECIPE, CPU, Desk(), path)
+    monkeypatch.undo()
+    desk = Desk()
+    again = run_fine_tune(network, state, dataset, RECIPE, CPU, desk, path)
+    assert desk.of("started") == [(STEPS, STEPS // 2)]
+    assert_identical(again.state, whole.state)
+
+
+def test_a_full_disk_while_storing_is_one_line_and_keeps_what_was_stored(
+    tmp_path, monkeypatch, network, state, dataset
+):
+    path = tmp_path / "resume.pt"
+    run_fine_tune(network, state, dataset, RECIPE, CPU, Desk(stop_after=5), path)
+    stored = path.read_bytes()
+
+    def full(*args):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(files.os, "fsync", full)
+    with pytest.raises(UserError, match=r"resume\.pt.*[Nn]o space left"):
+        run_fine_tune(network, state, dataset, RECIPE, CPU, Desk(), path)
+    assert path.read_bytes() == stored
+    assert [found.name for found in tmp_path.iterdir()] == ["resume.pt"]
 
 
 def test_pretraining_can_take_a_folder_without_labels(tmp_path, network, state, dataset):

@@ -6,6 +6,7 @@ that was cut off goes on from its stored step as if nothing had happened.
 
 import io
 import math
+import re
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -31,12 +32,18 @@ from workbench.training.progress import Progress, StepMeter
 from workbench.training.sampling import epoch_order
 from workbench.training.schedules import rate
 
+NO_MEMORY = re.compile("out of memory|can't allocate memory", re.IGNORECASE)
+"""How torch words it, which has no type of its own for it on every device."""
 DEVICE_SHARE = 0.25
 """Of a device's free memory that a whole data set may take there."""
 
 
 class TrainingError(UserError):
     """Training cannot go on; the message says why."""
+
+
+class OutOfMemoryError(UserError):
+    """A batch does not fit; what was stored is whole, and the run can go on from it."""
 
 
 class Hooks(Protocol):
@@ -104,9 +111,18 @@ class Run:
 
         Raises:
             TrainingError: the loss is not finite.
+            OutOfMemoryError: a batch does not fit into memory.
         """
-        with sparing_a_core(), self.objective:
-            return self._fit(hooks)
+        try:
+            with sparing_a_core(), self.objective:
+                return self._fit(hooks)
+        except (MemoryError, RuntimeError) as error:
+            if not isinstance(error, MemoryError) and not NO_MEMORY.search(str(error)):
+                raise
+            raise OutOfMemoryError(
+                f"out of memory in epoch {self.epoch:.1f} with batch_size {self.batch_size}: close "
+                "other programs and go on, or start anew with a smaller batch_size"
+            ) from error
 
     def _fit(self, hooks: Hooks) -> bool:
         meter = StepMeter(self)
