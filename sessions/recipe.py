@@ -148,9 +148,10 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     pretrain_data: str = ""
     """A folder of images for that; the training images where empty."""
 
-    batch_norm: Literal["plain", "running"] = "plain"
+    batch_norm: Literal["auto", "plain", "running"] = "auto"
     """Statistics that are kept: measured at the end on plain training images, which are sharper
-    than augmented ones and like those to come, or the running ones."""
+    than augmented ones and like those to come, or the running ones. With teachers these are
+    better, without the others: that is auto."""
 
     recover_images: AtLeastTwo = 1024
     """Augmented training images from which batch norm is re-estimated."""

@@ -256,6 +256,17 @@ def test_the_batch_norm_that_is_kept_is_measured_on_plain_images(tmp_path, netwo
     assert not any(torch.equal(kept[0][name], kept[1][name]) for name in statistics)
 
 
+def test_with_teachers_the_running_batch_norm_is_kept(tmp_path, network, state, dataset):
+    kept = [
+        run_fine_tune(
+            network, state, dataset, msgspec.structs.replace(RECIPE, batch_norm=choice), CPU,
+            Desk(), tmp_path / f"{choice}.pt", [(network, state)],
+        ).state
+        for choice in ("auto", "running")
+    ]  # fmt: skip
+    assert_identical(*kept)
+
+
 def test_fine_tuning_keeps_the_weights_of_off_units(tmp_path, network, state, dataset):
     off = edits.apply(network, edits.UnitOff("stage2.unit2"))
     outcome = run_fine_tune(off, state, dataset, RECIPE, CPU, Desk(), tmp_path / "resume.pt")

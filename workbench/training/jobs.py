@@ -174,7 +174,8 @@ def run_fine_tune(
 
 def settled(state: State, run: Run, desk: Desk) -> State:
     """The weights with the batch norm that the recipe keeps."""
-    if run.recipe.batch_norm == "running":
+    wanted = run.recipe.batch_norm
+    if wanted == "running" or (wanted == "auto" and run.objective.teachers is not None):
         return state
     plain = msgspec.structs.replace(
         run.recipe, augmentation="none", recover_images=max(len(run.train), 2)
