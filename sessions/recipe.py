@@ -243,7 +243,8 @@ def toml(recipe: Recipe) -> str:
         lines.append(f"# {group}")
         for field in fields:
             value = msgspec.json.encode(getattr(recipe, field)).decode()
-            lines.append(f"{field} = {value}".ljust(32) + f"  # {hint(field)}".rstrip("# "))
+            comment = f"  # {hint(field)}" if hint(field) else ""
+            lines.append(f"{field} = {value}".ljust(32 if comment else 0) + comment)
         lines.append("")
     return "\n".join(lines)
 

@@ -347,7 +347,7 @@ async def test_a_job_is_queued_shown_stopped_and_ended_by_force(
         await screen.pilot.pause()
         # THEN
         line = screen.text(JobLine)
-        assert line.startswith("▶ fine-tune v0 epoch 4/10 loss 0.500")
+        assert line.startswith("▶ fine-tune v0 epoch 4/25 loss 0.500")
         assert "31%" in line
         assert "812 images/s" in line
         # WHEN

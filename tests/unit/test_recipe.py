@@ -177,3 +177,17 @@ def test_a_pipeline_file_is_in_the_recipe_as_text(write, tmp_path):
 def test_a_pipeline_that_is_none_is_refused(write, value, said):
     with pytest.raises(RecipeError, match=said):
         recipe.load(write(f"augmentation = '{value}'"))
+
+
+def test_what_is_printed_is_read_back(write):
+    wanted = Recipe(epochs=3, learning_rate=1e-5, teachers=("a b.pt", 'c"d.pt'), loss="focal")
+    text = recipe.toml(wanted)
+    assert recipe.load(write(text)) == wanted
+    assert "# cross-entropy, focal, soft-f1, f1-focal, arcface" in text
+    assert all(line == line.rstrip() for line in text.splitlines())
+
+
+def test_every_field_is_in_one_group():
+    grouped = [field for fields in recipe.GROUPS.values() for field in fields]
+    assert sorted(grouped) == sorted(Recipe.__struct_fields__)
+    assert set(recipe.HINTS) <= set(grouped)

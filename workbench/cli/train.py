@@ -44,7 +44,9 @@ def train(
     assignments: Assignments = None,
     teachers: Annotated[
         list[Path] | None,
-        typer.Option("--teacher", help="A model file to learn from; may be repeated."),
+        typer.Option(
+            "--teacher", metavar="FILE", help="A model file to learn from; may be repeated."
+        ),
     ] = None,
     epochs: Annotated[int | None, typer.Option(help="Passes over the training images.")] = None,
     learning_rate: Annotated[float | None, typer.Option(help="Peak of the schedule.")] = None,
