@@ -61,7 +61,7 @@ def ours_with_times(folder: str) -> object:
 
 def measured(name: str, folder: str) -> tuple[float, float]:
     """Seconds, and MiB of memory at the peak, of a way in a process that has imported it."""
-    from workbench.training import listing  # noqa: F401
+    from workbench.training.images import listing  # noqa: F401
 
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     started = time.perf_counter()
