@@ -187,7 +187,8 @@ def settled(state: State, run: Run, desk: Desk) -> State:
         meter.add(done, total)
         return True
 
-    reestimate(module, run.network, run.train, plain, run.device, after_batch)
+    with sparing_a_core():
+        reestimate(module, run.network, run.train, plain, run.device, after_batch)
     return merged(state, module.state_dict())
 
 

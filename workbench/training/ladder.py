@@ -106,7 +106,8 @@ def run_batch_norm(
         meter.add(done, total)
         return not desk.should_stop()
 
-    is_whole = reestimate(module, network, data.train, recipe, device, after_batch)
+    with sparing_a_core():
+        is_whole = reestimate(module, network, data.train, recipe, device, after_batch)
     return merged(state, module.state_dict()) if is_whole else None
 
 
