@@ -247,7 +247,7 @@ def _f1_note(state: SessionState, variant: Variant) -> str:
     if variant.evaluation is not None:
         images = f"{variant.evaluation.images} {variant.evaluation.split} images"
         if variant.recoverable is not None:
-            return f"{variant.recoverable.f1:.4f} with batch norm measured anew · {images}"
+            return f"→ {variant.recoverable.f1:.3f} batch norm anew · {images}"
         return images
     if state.data is None:
         if state.data_source:
