@@ -19,6 +19,7 @@ from workbench.surgery.build import Assembled, Block, units_on
 from workbench.training.features import draw_weights
 from workbench.training.images.data import Split
 from workbench.training.measuring.evaluate import normalised
+from workbench.training.optimizers import by_decay
 from workbench.training.schedules import rate
 
 REDUCTION = 4
@@ -108,7 +109,7 @@ def _train(
     per_epoch = len(images) // batch
     steps = per_epoch * recipe.pretrain_epochs
     learned = encoder.learned()
-    optimizer = _optimizer(learned, recipe)
+    optimizer = torch.optim.AdamW(by_decay(learned, recipe), fused=True)
     for step in range(steps):
         epoch, within = divmod(step, per_epoch)
         if within == 0:
@@ -134,15 +135,6 @@ def _train(
         if not after_batch((step + 1) * batch, steps * batch) and not is_last:
             return False
     return True
-
-
-def _optimizer(learned: list[nn.Parameter], recipe: Recipe) -> torch.optim.AdamW:
-    """Weight decay for conv weights only, as when fine-tuning."""
-    groups = [
-        {"params": [p for p in learned if p.ndim > 1], "weight_decay": recipe.weight_decay},
-        {"params": [p for p in learned if p.ndim <= 1], "weight_decay": 0.0},
-    ]
-    return torch.optim.AdamW(groups, fused=True)
 
 
 def _masked(images: Tensor, share: float, seed: tuple[int, ...]) -> Tensor:
