@@ -23,7 +23,7 @@ from sessions.recipe import BEFORE_CUT
 from widgets.job_line import JobLine
 from widgets.photos import photo_lines
 from widgets.score_panel import ScorePanel
-from workbench.app import recovery
+from workbench.toasts import recovery
 from workbench.live import RequestError
 from workbench.screens import views
 from workbench.screens.samples import SamplesScreen
