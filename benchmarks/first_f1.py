@@ -52,7 +52,7 @@ class Clock:
 async def measured(model: Path, photos: Path, folder: Path) -> dict[str, list[float]]:
     """Seconds to each F1 over all rounds."""
     clock = Clock()
-    recipe = Recipe(epochs=1)
+    recipe = Recipe(images_per_epoch=0, epochs=1)
     live = LiveSession(
         Opening(folder=folder, model=model, data=str(photos), input_size=SIZE, recipe=recipe),
         clock.take,

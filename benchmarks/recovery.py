@@ -40,7 +40,7 @@ CPU = torch.device("cpu")
 USUAL = Recipe(
     epochs=EPOCHS, batch_size=64, learning_rate=2e-4, lowest_rate=0.25, schedule="restarts",
     warmup=0.0, restart_epochs=5, weight_decay=0.01, loss="f1-focal", label_smoothing=0.0,
-    augmentation="light",
+    augmentation="light", images_per_epoch=0,
 )  # fmt: skip
 OURS = Recipe(epochs=EPOCHS)
 Weights = tuple[Network, State]

@@ -134,7 +134,13 @@ def serve_usual(link: Connection, train: list[Item], val: list[Item], network: N
 def ours(module: Assembled, network: Network, data: Dataset) -> tuple[float, float]:
     """Images/s of an epoch of training and of evaluations."""
     device = torch.device("cpu")
-    run = Run(module, network, data.train, Recipe(epochs=1, augmentation="light"), device)
+    run = Run(
+        module,
+        network,
+        data.train,
+        Recipe(images_per_epoch=0, epochs=1, augmentation="light"),
+        device,
+    )
     started = time.perf_counter()
     run.fit(Silent())
     trained = run.steps * run.batch_size / (time.perf_counter() - started)

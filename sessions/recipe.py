@@ -26,7 +26,7 @@ BEFORE_CUT = "before-cut"
 
 
 GROUPS = {
-    "run": ("epochs", "batch_size", "seed"),
+    "run": ("epochs", "images_per_epoch", "batch_size", "seed"),
     "optimiser": (
         "optimizer", "learning_rate", "momentum", "weight_decay", "schedule", "warmup",
         "restart_epochs", "lowest_rate", "clip_norm", "ema", "amp",
@@ -45,6 +45,7 @@ GROUPS = {
 }  # fmt: skip
 """Every field, in the order in which people read them."""
 HINTS = {
+    "images_per_epoch": "at least: few images come several times, changed anew",
     "learning_rate": "peak of the schedule",
     "momentum": "of sgd",
     "weight_decay": "of conv and linear weights only",
@@ -81,6 +82,10 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     """Choices of one training job; the defaults fine-tune a small pretrained network."""
 
     epochs: Positive = 25
+    images_per_epoch: Count = 6000
+    """At least so many: a smaller data set is gone through up to four times an epoch, augmented
+    anew each time (after Hoffer et al., "Augment your batch", 2020): what it is short of is steps.
+    0 goes through it once."""
     batch_size: AtLeastTwo = 64
     seed: Count = 0
     """Of batches, augmentation and new layers."""
@@ -155,7 +160,7 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
     recover_images: AtLeastTwo = 1024
     """Augmented training images from which batch norm is re-estimated."""
-    short_epochs: Count = 3
+    short_epochs: Count = 1
     """Epochs of the short fine-tune at the end of a recovery; 0 leaves it out."""
 
 

@@ -26,7 +26,12 @@ from workbench.live import Opening
 
 KILLS = int(os.environ.get("WORKBENCH_KILLS", "4"))
 RECIPE = Recipe(
-    epochs=3, learning_rate=2e-3, augmentation="shift", recover_images=256, short_epochs=1
+    images_per_epoch=0,
+    epochs=3,
+    learning_rate=2e-3,
+    augmentation="shift",
+    recover_images=256,
+    short_epochs=1,
 )
 
 

@@ -34,7 +34,7 @@ START_S = 120.0
 """Seconds in which even a busy machine opens the data and trains an epoch."""
 GONE_S = 10.0
 """Seconds after which no process of a killed session may be left."""
-RECIPE = Recipe(epochs=2, learning_rate=2e-3, augmentation="none")
+RECIPE = Recipe(images_per_epoch=0, epochs=2, learning_rate=2e-3, augmentation="none")
 USER = '''
 """A user in a hurry: the real application without a terminal. Writes down what was shown."""
 import asyncio, json, random, sys
@@ -61,7 +61,9 @@ class Watched(WorkbenchApp):
 
 async def main():
     rng = random.Random(seed)
-    recipe = Recipe(epochs=3, batch_size=64, augmentation="none", recover_images=256)
+    recipe = Recipe(
+        images_per_epoch=0, epochs=3, batch_size=64, augmentation="none", recover_images=256
+    )
     live = LiveSession(Opening(folder=folder, model=model, data="digits", recipe=recipe))
     live.claim()
     async with Watched(live).run_test(size=(100, 30)) as pilot:

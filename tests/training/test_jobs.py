@@ -22,7 +22,7 @@ from workbench.training.recover import reestimate
 
 CPU = torch.device("cpu")
 IMAGES = 50
-RECIPE = Recipe(epochs=2, batch_size=8, augmentation="light", seed=5)
+RECIPE = Recipe(images_per_epoch=0, epochs=2, batch_size=8, augmentation="light", seed=5)
 STEPS = 2 * (IMAGES // 8)
 
 
@@ -99,7 +99,7 @@ def test_a_recovery_climbs_every_rung_and_keeps_the_best(since, dataset, network
     assert outcome.state.keys() == state.keys()
     assert not outcome.is_stopped
     rungs = [told for told in desk.of("evaluated") if told[1]]
-    assert rungs == [(None, RAW), (0.0, BATCH_NORM), (0.0, REPAIR), (3.0, SHORT)]
+    assert rungs == [(None, RAW), (0.0, BATCH_NORM), (0.0, REPAIR), (1.0, SHORT)]
     reached = [f1 for (_, rung), f1 in zip(desk.of("evaluated"), desk.f1s, strict=True) if rung]
     assert outcome.evaluation.f1 == max(reached)
 
@@ -122,7 +122,7 @@ def test_a_recovery_that_is_stopped_keeps_the_rung_it_reached(since, dataset):
 
 
 def test_a_loss_that_explodes_later_keeps_the_last_good_weights(tmp_path, network, state, dataset):
-    recipe = Recipe(epochs=3, batch_size=8, augmentation="none")
+    recipe = Recipe(images_per_epoch=0, epochs=3, batch_size=8, augmentation="none")
     good = {}
 
     class Breaking(Desk):
@@ -197,7 +197,11 @@ def test_pretraining_can_take_a_folder_without_labels(tmp_path, network, state, 
         (tmp_path / "photos" / "deep").mkdir(parents=True, exist_ok=True)
         cv2.imwrite(str(tmp_path / "photos" / "deep" / f"{number}.png"), noise)
     recipe = Recipe(
-        epochs=1, batch_size=4, pretrain_epochs=2, pretrain_data=str(tmp_path / "photos")
+        images_per_epoch=0,
+        epochs=1,
+        batch_size=4,
+        pretrain_epochs=2,
+        pretrain_data=str(tmp_path / "photos"),
     )
     desk = Desk()
     run_fine_tune(network, state, dataset, recipe, CPU, desk, tmp_path / "resume.pt")
@@ -205,7 +209,9 @@ def test_pretraining_can_take_a_folder_without_labels(tmp_path, network, state, 
 
 
 def test_pretraining_comes_first_and_can_be_stopped(tmp_path, network, state, dataset):
-    recipe = Recipe(epochs=1, batch_size=8, pretrain_epochs=1, augmentation="none")
+    recipe = Recipe(
+        images_per_epoch=0, epochs=1, batch_size=8, pretrain_epochs=1, augmentation="none"
+    )
     desk = Desk()
     run_fine_tune(network, state, dataset, recipe, CPU, desk, tmp_path / "resume.pt")
     phases = [phase for phase, _ in desk.of("progressed")]

@@ -13,7 +13,7 @@ from workbench.training.measuring.evaluate import normalised
 
 CPU = torch.device("cpu")
 IMAGES = 50
-RECIPE = Recipe(epochs=2, batch_size=8, augmentation="light", seed=5)
+RECIPE = Recipe(images_per_epoch=0, epochs=2, batch_size=8, augmentation="light", seed=5)
 STEPS = 2 * (IMAGES // 8)
 
 
@@ -98,7 +98,14 @@ TECHNIQUES = {
 
 @pytest.mark.parametrize("technique", TECHNIQUES)
 def test_every_technique_goes_on_bit_identical(tmp_path, new_run, network, random_state, technique):
-    recipe = Recipe(epochs=2, batch_size=8, augmentation="light", seed=5, **TECHNIQUES[technique])
+    recipe = Recipe(
+        images_per_epoch=0,
+        epochs=2,
+        batch_size=8,
+        augmentation="light",
+        seed=5,
+        **TECHNIQUES[technique],
+    )
     teachers = [(network, random_state(network, 9))] if "taught" in technique else []
     whole = new_run(recipe, teachers)
     assert whole.fit(Hooks())
@@ -112,7 +119,7 @@ def test_every_technique_goes_on_bit_identical(tmp_path, new_run, network, rando
 
 
 def test_the_average_of_the_weights_is_what_is_kept(new_run):
-    run = new_run(Recipe(epochs=1, batch_size=8, ema=0.5))
+    run = new_run(Recipe(images_per_epoch=0, epochs=1, batch_size=8, ema=0.5))
     seen = []
 
     class Watch(Hooks):
@@ -129,7 +136,9 @@ def test_the_average_of_the_weights_is_what_is_kept(new_run):
 
 
 def test_arcface_leaves_an_ordinary_classifier_without_bias(new_run):
-    run = new_run(Recipe(epochs=1, batch_size=8, loss="arcface", arcface_scale=12.0))
+    run = new_run(
+        Recipe(images_per_epoch=0, epochs=1, batch_size=8, loss="arcface", arcface_scale=12.0)
+    )
     assert run.fit(Hooks())
     result = run.result()
     assert torch.allclose(result["output.weight"].norm(dim=1), torch.tensor(12.0))
@@ -137,7 +146,7 @@ def test_arcface_leaves_an_ordinary_classifier_without_bias(new_run):
 
 
 def test_dropout_is_before_the_classifier_while_training_only(new_run, network):
-    run = new_run(Recipe(epochs=1, batch_size=8, dropout=0.9))
+    run = new_run(Recipe(images_per_epoch=0, epochs=1, batch_size=8, dropout=0.9))
     head = run.module.get_submodule(network.head.key)
     zeros = []
     handle = head.register_forward_hook(
@@ -157,7 +166,7 @@ def test_large_gradients_are_clipped(new_run, monkeypatch):
     monkeypatch.setattr(
         torch.nn.utils, "clip_grad_norm_", lambda p, limit: norms.append(limit) or real(p, limit)
     )
-    run = new_run(Recipe(epochs=1, batch_size=8, clip_norm=0.01))
+    run = new_run(Recipe(images_per_epoch=0, epochs=1, batch_size=8, clip_norm=0.01))
     assert run.fit(Hooks())
     after = torch.stack([p.grad.norm() for p in run.module.parameters()]).norm()
     assert norms == [0.01] * run.steps
@@ -165,7 +174,7 @@ def test_large_gradients_are_clipped(new_run, monkeypatch):
 
 
 def test_the_same_seed_trains_the_same_and_another_does_not(new_run, uninterrupted):
-    again, other = new_run(), new_run(Recipe(epochs=2, batch_size=8, seed=6))
+    again, other = new_run(), new_run(Recipe(images_per_epoch=0, epochs=2, batch_size=8, seed=6))
     again.fit(Hooks())
     other.fit(Hooks())
     assert_identical(weights(again), uninterrupted)
@@ -208,7 +217,9 @@ def test_a_stored_state_that_does_not_fit_is_refused(tmp_path, new_run, train, c
 
 
 def test_training_learns_what_is_easy(new_run, network, train):
-    run = new_run(Recipe(epochs=10, batch_size=8, augmentation="none", learning_rate=1e-2))
+    run = new_run(
+        Recipe(images_per_epoch=0, epochs=10, batch_size=8, augmentation="none", learning_rate=1e-2)
+    )
     hooks = Hooks()
     run.fit(hooks)
     run.module.eval()
@@ -236,13 +247,13 @@ def test_a_stop_at_the_last_step_is_an_end(new_run):
 
 
 def test_a_batch_larger_than_the_data_is_the_data(new_run):
-    run = new_run(Recipe(epochs=1, batch_size=1000))
+    run = new_run(Recipe(images_per_epoch=0, epochs=1, batch_size=1000))
     assert (run.batch_size, run.steps) == (IMAGES, 1)
     assert run.fit(Hooks())
 
 
 def test_every_image_is_seen_once_an_epoch_in_another_order(new_run, train):
-    run = new_run(Recipe(epochs=2, batch_size=10, augmentation="none"))
+    run = new_run(Recipe(images_per_epoch=0, epochs=2, batch_size=10, augmentation="none"))
     order = [np.concatenate([run._batch(step)[2] for step in range(e, e + 5)]) for e in (0, 5)]
     assert sorted(order[0]) == sorted(order[1]) == list(range(IMAGES))
     assert not np.array_equal(order[0], order[1])
@@ -275,13 +286,19 @@ def test_a_loss_that_is_not_finite_ends_the_run(new_run, state, name, value):
 
 
 def test_a_learning_rate_far_too_high_never_ends_as_a_success_with_broken_weights(new_run):
-    run = new_run(Recipe(epochs=2, batch_size=8, learning_rate=10.0, weight_decay=1e30))
+    run = new_run(
+        Recipe(images_per_epoch=0, epochs=2, batch_size=8, learning_rate=10.0, weight_decay=1e30)
+    )
     with pytest.raises(TrainingError, match="lower the learning rate"):
         run.fit(Hooks())
 
 
 def test_weights_that_break_in_the_last_step_are_no_success(new_run):
-    run = new_run(Recipe(epochs=1, batch_size=IMAGES, learning_rate=10.0, weight_decay=1e300))
+    run = new_run(
+        Recipe(
+            images_per_epoch=0, epochs=1, batch_size=IMAGES, learning_rate=10.0, weight_decay=1e300
+        )
+    )
     assert run.steps == 1
     with pytest.raises(TrainingError):
         run.fit(Hooks())

@@ -17,7 +17,7 @@ from workbench.training.measuring.evaluate import normalised
 from workbench.training.pretrain import AutoEncoder, pretrain
 
 CPU = torch.device("cpu")
-RECIPE = Recipe(pretrain_epochs=2, batch_size=16, seed=3)
+RECIPE = Recipe(images_per_epoch=0, pretrain_epochs=2, batch_size=16, seed=3)
 IMAGES = 50
 STEPS = 2 * (IMAGES // 16)
 
@@ -67,7 +67,7 @@ def test_new_images_are_redrawn_far_better_than_by_the_mean_image(network, encod
     digits = open_data("digits", 32)
     torch.manual_seed(0)
     module = build(network)
-    recipe = Recipe(pretrain_epochs=4, batch_size=16, learning_rate=1e-2)
+    recipe = Recipe(images_per_epoch=0, pretrain_epochs=4, batch_size=16, learning_rate=1e-2)
     assert pretrain(module, network, digits.train, recipe, CPU)
     encoder = encoders[0].eval()
     drawn = normalised(digits.val.take(slice(None)), network, CPU)
@@ -90,12 +90,12 @@ def test_the_trunk_changes_and_the_head_does_not(network, state, images):
 def test_the_same_seed_gives_the_same_weights_to_the_bit(network, state, images, masked):
     first, again = (trained(network, state, images, masked=masked)[1] for _ in range(2))
     assert is_same(first, again)
-    other = Recipe(pretrain_epochs=2, batch_size=16, seed=4)
+    other = Recipe(images_per_epoch=0, pretrain_epochs=2, batch_size=16, seed=4)
     assert not is_same(first, trained(network, state, images, other, masked=masked)[1])
 
 
 def test_gradients_are_clipped_where_the_recipe_says_so(network, state, images):
-    clipped = Recipe(pretrain_epochs=2, batch_size=16, seed=3, clip_norm=1e-3)
+    clipped = Recipe(images_per_epoch=0, pretrain_epochs=2, batch_size=16, seed=3, clip_norm=1e-3)
     plain = trained(network, state, images)[1]
     assert not is_same(trained(network, state, images, clipped)[1], plain)
 
@@ -134,7 +134,7 @@ def test_progress_is_reported_and_it_can_be_stopped(network, state, images):
 
 
 def test_no_epochs_change_nothing(network, state, images):
-    is_whole, after = trained(network, state, images, Recipe(pretrain_epochs=0))
+    is_whole, after = trained(network, state, images, Recipe(images_per_epoch=0, pretrain_epochs=0))
     assert is_whole
     assert is_same(after, state)
 
@@ -158,7 +158,13 @@ def test_an_error_that_is_not_finite_ends_it_at_once(network, state, images, bro
 
 
 def test_weights_that_break_in_the_last_step_are_no_success(network, state, images):
-    recipe = Recipe(pretrain_epochs=1, batch_size=IMAGES, learning_rate=10.0, weight_decay=1e300)
+    recipe = Recipe(
+        images_per_epoch=0,
+        pretrain_epochs=1,
+        batch_size=IMAGES,
+        learning_rate=10.0,
+        weight_decay=1e300,
+    )
     with pytest.raises(UserError, match="became infinite: lower the learning rate"):
         trained(network, state, images, recipe)
 
@@ -175,7 +181,7 @@ def test_any_structure_can_be_pretrained(seed, random_network, random_state):
     shape = (6, network.input_size, network.input_size, network.input_channels)
     images = Split(rng.integers(0, 256, shape, np.uint8), np.arange(6), np.zeros(6, np.int64))
     state = random_state(network, seed)
-    recipe = Recipe(pretrain_epochs=1, batch_size=3, clip_norm=1.0)
+    recipe = Recipe(images_per_epoch=0, pretrain_epochs=1, batch_size=3, clip_norm=1.0)
     is_whole, after = trained(network, state, images, recipe)
     assert is_whole
     head = [name for name in state if name.startswith(f"{network.head.key}.")]

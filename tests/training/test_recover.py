@@ -11,7 +11,7 @@ from workbench.training.recover import reestimate
 
 CPU = torch.device("cpu")
 IMAGES = 50
-RECIPE = Recipe(epochs=2, batch_size=8, augmentation="light", seed=5)
+RECIPE = Recipe(images_per_epoch=0, epochs=2, batch_size=8, augmentation="light", seed=5)
 
 
 def assert_identical(found, wanted):
@@ -31,7 +31,9 @@ def test_recovery_leaves_every_weight_untouched(network, train, state):
 
 
 def test_recovery_is_the_plain_average_over_the_batches(network, train, state):
-    recipe = Recipe(batch_size=10, augmentation="none", recover_images=30, seed=2)
+    recipe = Recipe(
+        images_per_epoch=0, batch_size=10, augmentation="none", recover_images=30, seed=2
+    )
     module = build(network, state)
     reestimate(module, network, train, recipe, CPU)
     order = np.random.default_rng(2).permutation(IMAGES)[:30]
@@ -79,11 +81,11 @@ def test_recovery_reports_its_images_and_can_be_stopped(network, train, state):
         seen.append((done, total))
         return done < 20
 
-    recipe = Recipe(batch_size=10, recover_images=40)
+    recipe = Recipe(images_per_epoch=0, batch_size=10, recover_images=40)
     assert not reestimate(build(network, state), network, train, recipe, CPU, until_20)
     assert seen == [(10, 40), (20, 40)]
     seen.clear()
-    recipe = Recipe(batch_size=16, recover_images=40)
+    recipe = Recipe(images_per_epoch=0, batch_size=16, recover_images=40)
     assert reestimate(
         build(network, state), network, train, recipe, CPU, lambda *at: seen.append(at) or True
     )

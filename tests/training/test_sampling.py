@@ -6,7 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import chisquare
 
-from workbench.training.sampling import epoch_order, shares
+from sessions.recipe import Recipe
+from workbench.training.sampling import epoch_order, passes, shares
 
 SAMPLERS = ("shuffle", "balanced", "root")
 COUNTS = (300, 100, 40, 9, 1)
@@ -126,3 +127,24 @@ def test_every_class_with_images_is_in_every_epoch_within_one_of_its_share(count
 def test_an_unknown_sampler_is_an_error():
     with pytest.raises(KeyError):
         epoch_order(LABELS, "fair", (0,))
+
+
+@pytest.mark.parametrize(
+    ("images", "wanted", "count"),
+    [(2022, 6000, 3), (6000, 6000, 1), (6001, 6000, 1), (5999, 6000, 2), (20, 6000, 4), (20, 0, 1)],
+)
+def test_a_small_data_set_is_gone_through_several_times_an_epoch(images, wanted, count):
+    assert passes(images, Recipe(images_per_epoch=wanted)) == count
+
+
+@pytest.mark.parametrize("sampler", ["shuffle", "balanced", "root"])
+def test_every_pass_of_an_epoch_is_whole_and_another_order(sampler):
+    labels = np.repeat([0, 1, 2], [30, 12, 6])
+    once = epoch_order(labels, sampler, (3, 1))
+    thrice = epoch_order(labels, sampler, (3, 1), 3)
+    each = np.split(thrice, 3)
+    assert (each[0] == once).all()
+    assert not (each[1] == once).all()
+    assert not (each[1] == each[2]).all()
+    if sampler == "shuffle":
+        assert all(sorted(one) == list(range(48)) for one in each)

@@ -2,7 +2,6 @@
 
 import json
 import math
-import os
 import tomllib
 from collections import Counter
 

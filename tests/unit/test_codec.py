@@ -25,7 +25,7 @@ EVALUATION = Evaluation(
     accuracy=1 / 3,
     classes=(ClassScore("gläser", 0.5, 0.25, 1.0, 4), ClassScore('a "b"\n', 0.0, 0.0, 0.0, 3)),
 )
-RECIPE = Recipe(epochs=3, learning_rate=1e-5, augmentation="strong", seed=11)
+RECIPE = Recipe(images_per_epoch=0, epochs=3, learning_rate=1e-5, augmentation="strong", seed=11)
 ALL_EDITS = (
     edits.UnitOff("stage2.unit2"),
     edits.UnitOn("stage2.unit2"),

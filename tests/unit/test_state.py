@@ -301,7 +301,7 @@ def test_the_status_of_a_job(opened, steps, status):
 
 def test_an_interrupted_job_keeps_its_last_stored_step(opened):
     before = [
-        *(opened, queued(1, result=1, recipe=Recipe(epochs=4)), started(1)),
+        *(opened, queued(1, result=1, recipe=Recipe(images_per_epoch=0, epochs=4)), started(1)),
         events.CheckpointWritten(job=1, step=40, epoch=0.4),
         progressed(1, 55, 0.55, loss=1.0, left_s=9.0),
         EXITED,
@@ -410,7 +410,12 @@ def test_a_finished_job_makes_its_promised_variant_and_shows_it(opened):
     done = finished(
         1, checkpoint="new", weights_sha256="w1", stats=NEW_STATS, evaluation=evaluation(0.7)
     )
-    recorded = [opened, queued(1, result=1, recipe=Recipe(epochs=3)), started(1), done]
+    recorded = [
+        opened,
+        queued(1, result=1, recipe=Recipe(images_per_epoch=0, epochs=3)),
+        started(1),
+        done,
+    ]
     state = reduce_all(recorded)
     variant = state.variant
     assert (variant.number, variant.parent, variant.checkpoint) == (1, 0, "new")
@@ -490,11 +495,11 @@ def test_saving_rules_and_recipes(opened):
     saved = events.ModelSaved(variant=0, path="a.pt", sha256="s", bytes=1, macs=1, ptflops_macs=1)
     again = msgspec.structs.replace(saved, path="b.pt")
     chosen = events.RuleChosen(rule=PRESETS["smooth"])
-    recipe = events.RecipeChosen(recipe=Recipe(epochs=3))
+    recipe = events.RecipeChosen(recipe=Recipe(images_per_epoch=0, epochs=3))
     state = reduce_all([opened, saved, again, chosen, recipe])
     assert state.saved == {0: "b.pt"}
     assert state.rule == PRESETS["smooth"]
-    assert state.recipe == Recipe(epochs=3)
+    assert state.recipe == Recipe(images_per_epoch=0, epochs=3)
 
 
 def test_reducing_never_changes_an_earlier_state(opened):

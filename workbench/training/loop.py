@@ -29,7 +29,7 @@ from workbench.training.machine import sparing_a_core
 from workbench.training.objective import Objective, Teacher
 from workbench.training.optimizers import make_optimizer
 from workbench.training.progress import Progress, StepMeter
-from workbench.training.sampling import epoch_order
+from workbench.training.sampling import epoch_order, passes
 from workbench.training.schedules import rate
 
 NO_MEMORY = re.compile("out of memory|can't allocate memory", re.IGNORECASE)
@@ -76,7 +76,8 @@ class Run:
         self.device = device
         self.step = 0
         self.batch_size = min(recipe.batch_size, len(train))
-        self.steps_per_epoch = len(train) // self.batch_size
+        self.passes = passes(len(train), recipe)
+        self.steps_per_epoch = self.passes * len(train) // self.batch_size
         self.steps = self.steps_per_epoch * recipe.epochs
         self.objective = Objective(module, network, train, recipe, device, teachers)
         self.optimizer = make_optimizer(module, self.objective, recipe)
@@ -217,7 +218,9 @@ class Run:
     def _batch(self, step: int) -> tuple[Tensor, Tensor, NDArray[np.intp]]:
         """Images (N, C, S, S), soft targets (N, classes), and the rows they were made from."""
         epoch, within = divmod(step, self.steps_per_epoch)
-        order = epoch_order(self.train.labels, self.recipe.sampler, (self.recipe.seed, epoch))
+        order = epoch_order(
+            self.train.labels, self.recipe.sampler, (self.recipe.seed, epoch), self.passes
+        )
         where = order[within * self.batch_size : (within + 1) * self.batch_size]
         seed = self._seed(step)
         if self._on_device is None:
