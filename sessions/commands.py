@@ -53,6 +53,18 @@ class DescribeRanks(Command, frozen=True, tag="describe-ranks", kw_only=True):
     layer: str
 
 
+class DescribeCuts(Command, frozen=True, tag="describe-cuts", kw_only=True):
+    """Tell what each of some edits would keep, one answer an edit, in the order given.
+
+    It takes the place of an earlier one that is not done: none asks for nothing any more.
+    """
+
+    folder: str
+    variant: int
+    lineage: Lineage
+    edits: tuple[Edit, ...]
+
+
 class SaveModel(Command, frozen=True, tag="save-model", kw_only=True):
     """Write a variant to a file."""
 
@@ -87,6 +99,46 @@ class DrawSamples(Command, frozen=True, tag="draw-samples", kw_only=True):
     """Of the images to show, in pixels."""
 
 
+class DescribeChannels(Command, frozen=True, tag="describe-channels", kw_only=True):
+    """Tell the importance of an axis's channels, and which of them a cut would take."""
+
+    folder: str
+    variant: int
+    lineage: Lineage
+    axis: str
+    criterion: str
+    scores: str = ""
+    """Sha256 name of the stored channel scores, for criteria that need images."""
+    edit: Edit | None = None
+    """The cut; None where the axis has no smaller legal width."""
+
+
+class MeasureActivations(Command, frozen=True, tag="measure-activations", kw_only=True):
+    """Measure how far every channel spreads on a few training images."""
+
+    folder: str
+    variant: int
+    lineage: Lineage
+    data: str
+    splits: Splits
+    images: int
+
+
+class DrawConfused(Command, frozen=True, tag="draw-confused", kw_only=True):
+    """Show the validation images of one class that are taken for another."""
+
+    folder: str
+    variant: int
+    lineage: Lineage
+    data: str
+    splits: Splits
+    true: int
+    predicted: int
+    photos: int
+    edge: int
+    """Of the images to show, in pixels."""
+
+
 class RunJob(Command, frozen=True, tag="run-job", kw_only=True):
     """Run one job to its end; goes on from the job's stored state where there is one."""
 
@@ -100,6 +152,8 @@ class RunJob(Command, frozen=True, tag="run-job", kw_only=True):
     device: str = "auto"
     teacher: Lineage | None = None
     """The network before it was cut; None where there is none."""
+    is_climb: bool = False
+    """Whether an evaluation goes on to what each rung of the ladder would bring."""
 
 
 class StopJob(Command, frozen=True, tag="stop-job", kw_only=True):
@@ -119,9 +173,13 @@ AnyCommand = (
     OpenModel
     | ApplyEdit
     | DescribeRanks
+    | DescribeCuts
     | SaveModel
     | OpenData
     | DrawSamples
+    | DescribeChannels
+    | MeasureActivations
+    | DrawConfused
     | RunJob
     | StopJob
     | EvaluateNow

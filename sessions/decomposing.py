@@ -23,14 +23,16 @@ def decomposed(network: Network, path: str, ranks: tuple[int, ...]) -> Network:
     full = full_ranks(network, layer)
     written = "x".join(map(str, ranks))
     if len(ranks) != len(full):
-        wanted = "one rank" if len(full) == 1 else "two ranks, of input and output, like 2x4,"
-        raise EditError(f"rank:{path}={written} is not possible: {wanted} is needed")
+        raise EditError(
+            f"rank:{path}={written} is not possible: {_wanted(full)}; "
+            f"nearest is rank:{path}={'x'.join(map(str, _within(full, ranks)))}"
+        )
     for rank, most in zip(ranks, full, strict=True):
         if not 1 <= rank <= most:
-            within = [min(max(r, 1), m) for r, m in zip(ranks, full, strict=True)]
+            near = "x".join(map(str, _within(full, ranks)))
             raise EditError(
                 f"rank:{path}={written} is not possible: full rank is "
-                f"{'x'.join(map(str, full))}: nearest is rank:{path}={'x'.join(map(str, within))}"
+                f"{'x'.join(map(str, full))}: nearest is rank:{path}={near}"
             )
     parts, axes = _factors(layer, unit, network.groups(layer), ranks)
     branch = tuple(x for old in unit.branch for x in (parts if old is layer else (old,)))
@@ -65,6 +67,19 @@ def decomposable(network: Network, path: str) -> Layer:
         EditError: there is none, or it cannot be; the message has the nearest that can.
     """
     return _found(network, path)[1]
+
+
+def _wanted(full: tuple[int, ...]) -> str:
+    """What ranks a layer takes, in words."""
+    if len(full) == 1:
+        return f"it takes one rank, 1 to {full[0]}"
+    return f"it takes two ranks, of its input (1 to {full[0]}) and its output (1 to {full[1]})"
+
+
+def _within(full: tuple[int, ...], ranks: tuple[int, ...]) -> list[int]:
+    """The legal ranks nearest to some; where one was given for two, it is for both."""
+    given = (*ranks, *ranks[-1:] * len(full))
+    return [min(max(rank, 1), most) for rank, most in zip(given, full, strict=False)]
 
 
 def _found(network: Network, path: str) -> tuple[Unit, Layer]:

@@ -216,6 +216,39 @@ class RanksDescribed(Event, frozen=True, tag="ranks-described", kw_only=True):
     """The ranks that variational Bayes takes to be above the noise."""
 
 
+KEPT, MOVED, CUT = "k", "m", "c"
+"""What becomes of a channel: it stays in its group, stays in another one, or goes."""
+
+
+class ChannelFates(msgspec.Struct, frozen=True):
+    """What an edit would do to the channels of an axis."""
+
+    axis: str
+    fates: str
+    """KEPT, MOVED or CUT for each channel, in their present order."""
+    groups: int = 1
+    """Of the conv that puts them out, at present: so many runs of equal length."""
+
+
+class CutDescribed(Event, frozen=True, tag="cut-described", kw_only=True):
+    """What an edit would keep: for the choice of one, not for the record."""
+
+    is_durable = False
+    is_logged = False
+    variant: int
+    edit: Edit
+    kept: float = 1.0
+    """Importance that would be kept by the convs that the edit reaches, their mean, 0..1."""
+    kept_layers: dict[str, float] = {}
+    """The same for each of them by path."""
+    exact: bool = False
+    """Whether nothing would be lost."""
+    channels: tuple[ChannelFates, ...] = ()
+    """Of the axes whose channels would go or move."""
+    reason: str = ""
+    """Why the edit would be refused; empty where it would be made."""
+
+
 class SamplesDrawn(Event, frozen=True, tag="samples-drawn", kw_only=True):
     """Training images as a recipe changes them: for the eyes, not for the record."""
 
@@ -227,6 +260,58 @@ class SamplesDrawn(Event, frozen=True, tag="samples-drawn", kw_only=True):
     """Images as RGB bytes, edge * edge * 3; each row one photo, first as it is."""
     names: tuple[str, ...] = ()
     """The class of each row."""
+    reason: str = ""
+    """Why there are none."""
+
+
+class ChannelsDescribed(Event, frozen=True, tag="channels-described", kw_only=True):
+    """What a criterion makes of the channels of an axis: for the eyes, not for the record."""
+
+    is_durable = False
+    is_logged = False
+    variant: int
+    axis: str
+    criterion: str
+    importance: tuple[float, ...] = ()
+    """By channel; 1 is the mean of the axis."""
+    taken: tuple[int, ...] = ()
+    """The channels that the cut asked about would take, in order."""
+    reason: str = ""
+    """Why there is none."""
+
+
+class ActivationsMeasured(Event, frozen=True, tag="activations-measured", kw_only=True):
+    """How far the channels spread on a few training images: not for the record."""
+
+    is_durable = False
+    is_logged = False
+    variant: int
+    images: int = 0
+    stds: dict[str, tuple[float, ...]] = {}
+    """By basic axis and channel, over images and positions."""
+    reason: str = ""
+    """Why there are none."""
+
+
+class ConfusedDrawn(Event, frozen=True, tag="confused-drawn", kw_only=True):
+    """Images of one class taken for another, the most confident first: not for the record."""
+
+    is_durable = False
+    is_logged = False
+    variant: int
+    true: int
+    predicted: int
+    split: str = ""
+    total: int = 0
+    """Images in this cell, of which the first few are drawn."""
+    edge: int = 0
+    """Of each image in pixels."""
+    images: tuple[bytes, ...] = ()
+    """RGB bytes, edge * edge * 3 each."""
+    names: tuple[str, ...] = ()
+    """Files below the data's folder."""
+    confidences: tuple[float, ...] = ()
+    """Probability of the predicted class, 0..1."""
     reason: str = ""
     """Why there are none."""
 
@@ -384,7 +469,11 @@ AnyEvent = (
     | VariantSelected
     | VariantNamed
     | RanksDescribed
+    | CutDescribed
     | SamplesDrawn
+    | ChannelsDescribed
+    | ActivationsMeasured
+    | ConfusedDrawn
     | JobQueued
     | JobStarted
     | JobProgressed

@@ -1,26 +1,64 @@
 """MACs of a network under each named convention: arithmetic on the Network, exact to the unit.
 
-Every convention is one small function of a layer; `source` says which tool it reproduces and how.
-All counts are for one image.
+A convention says how often it counts each term, like the adds of a bias; `source` says which tool
+it reproduces. All counts are for one image.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
+from functools import cached_property
 
 import msgspec
 
 from sessions.network import WEIGHTED, Layer, Network
 
-Formula = Callable[[Network, Layer], int]
+Size = Callable[[Network, Layer], int]
 POOLS = frozenset({"max_pool", "avg_pool", "global_pool"})
 CONTEST = "contest"
 
 
-class Convention(msgspec.Struct, frozen=True):
+class Term(msgspec.Struct, frozen=True):
+    """Something that a convention may count of a layer."""
+
+    words: str
+    kinds: frozenset[str]
+    """Layers that have it."""
+    size: Size
+
+
+class Convention(msgspec.Struct, frozen=True, dict=True):
     """One way of counting."""
 
     name: str
     source: str
-    formula: Formula
+    times: Mapping[str, int]
+    """How often each term is counted, by its name in `TERMS`; those left out are not."""
+
+    @cached_property
+    def by_kind(self) -> dict[str, tuple[tuple[Size, int], ...]]:
+        """The terms that count for a kind of layer."""
+        found: dict[str, tuple[tuple[Size, int], ...]] = {}
+        for name, times in self.times.items():
+            for kind in TERMS[name].kinds:
+                found[kind] = (*found.get(kind, ()), (TERMS[name].size, times))
+        return found
+
+    def count(self, network: Network, layer: Layer) -> int:
+        """MACs of one layer."""
+        total = 0
+        for size, times in self.by_kind.get(layer.kind, ()):
+            total += times * size(network, layer)
+        return total
+
+
+class Share(msgspec.Struct, frozen=True):
+    """What one term adds to a count, or takes from it, against another convention."""
+
+    words: str
+    times: int
+    """How often this convention counts the term."""
+    other_times: int
+    macs: int
+    """This convention's less the other's."""
 
 
 def count(network: Network, convention: str = CONTEST) -> int:
@@ -29,19 +67,40 @@ def count(network: Network, convention: str = CONTEST) -> int:
     Raises:
         KeyError: no convention of that name.
     """
-    formula = CONVENTIONS[convention].formula
+    formula = CONVENTIONS[convention].count
     return sum(formula(network, layer) for _, layer in network.layers())
 
 
 def count_layers(network: Network, convention: str = CONTEST) -> dict[str, int]:
     """MACs of every layer by path, those of off units as if they were on."""
-    formula = CONVENTIONS[convention].formula
+    formula = CONVENTIONS[convention].count
     return {layer.path: formula(network, layer) for _, layer in network.layers(include_off=True)}
 
 
 def count_all(network: Network) -> dict[str, int]:
     """MACs under every convention, by its name."""
     return {name: count(network, name) for name in CONVENTIONS}
+
+
+def shares(
+    network: Network, layers: Iterable[Layer], convention: str, other: str = CONTEST
+) -> tuple[Share, ...]:
+    """Where two conventions part on these layers, term by term; their sum is the difference.
+
+    Raises:
+        KeyError: no convention of that name.
+    """
+    these, others = CONVENTIONS[convention].times, CONVENTIONS[other].times
+    known = list(layers)
+    found = []
+    for name, term in TERMS.items():
+        times, other_times = these.get(name, 0), others.get(name, 0)
+        if times == other_times:
+            continue
+        size = sum(term.size(network, layer) for layer in known if layer.kind in term.kinds)
+        if size:
+            found.append(Share(term.words, times, other_times, (times - other_times) * size))
+    return tuple(found)
 
 
 def _inputs(network: Network, layer: Layer) -> int:
@@ -55,8 +114,6 @@ def _outputs(network: Network, layer: Layer) -> int:
 
 
 def _multiplications(network: Network, layer: Layer) -> int:
-    if layer.kind not in WEIGHTED:
-        return 0
     _, *per_output = network.weight_shape(layer)
     product = _outputs(network, layer)
     for edge in per_output:
@@ -68,61 +125,29 @@ def _bias_adds(network: Network, layer: Layer) -> int:
     return _outputs(network, layer) if layer.has_bias else 0
 
 
-def _with_bias(network: Network, layer: Layer) -> int:
-    return _multiplications(network, layer) + _bias_adds(network, layer)
-
-
-def _contest(network: Network, layer: Layer) -> int:
-    if layer.kind == "batch_norm":
-        return 2 * _inputs(network, layer)
-    if layer.kind in POOLS:
-        return _inputs(network, layer)
-    return _with_bias(network, layer)
-
-
-def _ptflops(network: Network, layer: Layer) -> int:
-    # nn.ReLU and the pooling modules call torch.nn.functional, which ptflops counts once more.
-    twice = layer.kind in POOLS or layer.kind == "relu"
-    return _contest(network, layer) + (_inputs(network, layer) if twice else 0)
-
-
-def _ptflops_all(network: Network, layer: Layer) -> int:
-    relu = _inputs(network, layer) if layer.kind == "relu" else 0
-    return _ptflops(network, layer) + relu
-
-
-def _torch_pruning(network: Network, layer: Layer) -> int:
-    relu = _inputs(network, layer) if layer.kind == "relu" else 0
-    return _contest(network, layer) + relu
-
-
-def _fvcore(network: Network, layer: Layer) -> int:
-    if layer.kind == "batch_norm":
-        return 2 * _inputs(network, layer)
-    if layer.kind == "global_pool":
-        return _inputs(network, layer)
-    return _multiplications(network, layer)
-
-
-def _torchinfo(network: Network, layer: Layer) -> int:
-    if layer.kind == "batch_norm":
-        return network.parameters(layer)
-    return _with_bias(network, layer)
-
-
-def _thop(network: Network, layer: Layer) -> int:
-    if layer.kind == "batch_norm":
-        return 4 * _inputs(network, layer)
-    if layer.kind == "avg_pool":
-        return _outputs(network, layer)
-    if layer.kind == "global_pool":
-        return (layer.in_size**2 + 1) * _outputs(network, layer)
-    return _multiplications(network, layer)
-
-
-def _flop_counter(network: Network, layer: Layer) -> int:
-    return 2 * _multiplications(network, layer)
-
+_BATCH_NORM = frozenset({"batch_norm"})
+TERMS: dict[str, Term] = {
+    "multiplications": Term("multiplications", WEIGHTED, _multiplications),
+    "bias": Term("bias adds", WEIGHTED, _bias_adds),
+    "batch-norm": Term("batch norm's input", _BATCH_NORM, _inputs),
+    "batch-norm-parameters": Term("batch norm's parameters", _BATCH_NORM, Network.parameters),
+    "max-pool": Term("max pool's input", frozenset({"max_pool"}), _inputs),
+    "avg-pool": Term("average pool's input", frozenset({"avg_pool"}), _inputs),
+    "avg-pool-outputs": Term("average pool's output", frozenset({"avg_pool"}), _outputs),
+    "global-pool": Term("global pool's input", frozenset({"global_pool"}), _inputs),
+    "global-pool-outputs": Term("global pool's output", frozenset({"global_pool"}), _outputs),
+    "relu": Term("ReLU's input", frozenset({"relu"}), _inputs),
+}
+_CONTEST = {
+    "multiplications": 1,
+    "bias": 1,
+    "batch-norm": 2,
+    "max-pool": 1,
+    "avg-pool": 1,
+    "global-pool": 1,
+}
+# nn.ReLU and the pooling modules call torch.nn.functional, which ptflops counts once more.
+_TWICE = {"max-pool": 2, "avg-pool": 2, "global-pool": 2}
 
 CONVENTIONS: dict[str, Convention] = {
     convention.name: convention
@@ -131,26 +156,53 @@ CONVENTIONS: dict[str, Convention] = {
             CONTEST,
             "conv and linear with bias adds, 2 x batch-norm input, pool input; equals ptflops "
             "backend=pytorch, ReLU ignored, count_functional=False",
-            _contest,
+            _CONTEST,
         ),
         Convention(
-            "conv-linear", "multiplications of conv and linear layers only", _multiplications
+            "conv-linear",
+            "multiplications of conv and linear layers only",
+            {"multiplications": 1},
         ),
         Convention(
-            "ptflops-aten", "ptflops backend=aten: conv and linear with bias adds", _with_bias
-        ),
-        Convention("ptflops", "ptflops backend=pytorch with ReLU modules ignored", _ptflops),
-        Convention("ptflops-all", "ptflops backend=pytorch, every operation", _ptflops_all),
-        Convention(
-            "fvcore", "fvcore FlopCountAnalysis: no bias, 2 x batch norm, global pool", _fvcore
+            "ptflops-aten",
+            "ptflops backend=aten: conv and linear with bias adds",
+            {"multiplications": 1, "bias": 1},
         ),
         Convention(
-            "torchinfo", "torchinfo mult-adds: batch norm counts its parameters", _torchinfo
+            "ptflops",
+            "ptflops backend=pytorch with ReLU modules ignored",
+            _CONTEST | _TWICE | {"relu": 1},
         ),
-        Convention("thop", "thop profile: 4 x batch norm, pool outputs", _thop),
         Convention(
-            "torch-pruning", "Torch-Pruning count_ops_and_params: contest + ReLU", _torch_pruning
+            "ptflops-all",
+            "ptflops backend=pytorch, every operation",
+            _CONTEST | _TWICE | {"relu": 2},
         ),
-        Convention("flop-counter", "torch FlopCounterMode: 2 x multiplications", _flop_counter),
+        Convention(
+            "fvcore",
+            "fvcore FlopCountAnalysis: no bias, 2 x batch norm, global pool",
+            {"multiplications": 1, "batch-norm": 2, "global-pool": 1},
+        ),
+        Convention(
+            "torchinfo",
+            "torchinfo mult-adds: batch norm counts its parameters",
+            {"multiplications": 1, "bias": 1, "batch-norm-parameters": 1},
+        ),
+        Convention(
+            "thop",
+            "thop profile: 4 x batch norm, pool outputs",
+            {"multiplications": 1, "batch-norm": 4, "avg-pool-outputs": 1}
+            | {"global-pool": 1, "global-pool-outputs": 1},
+        ),
+        Convention(
+            "torch-pruning",
+            "Torch-Pruning count_ops_and_params: contest + ReLU",
+            _CONTEST | {"relu": 1},
+        ),
+        Convention(
+            "flop-counter",
+            "torch FlopCounterMode: 2 x multiplications",
+            {"multiplications": 2},
+        ),
     )
 }

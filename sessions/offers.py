@@ -3,7 +3,7 @@
 import msgspec
 
 from sessions import decomposing, edits, macs, reshaping, targets
-from sessions.edits import CRITERIA, Cut, Edit, EditError, Rank
+from sessions.edits import CRITERIA, DATA_CRITERIA, Cut, Edit, EditError, Rank
 from sessions.network import Layer, Network
 from sessions.score import Rule
 from sessions.state import Variant
@@ -28,15 +28,26 @@ class Offer(msgspec.Struct, frozen=True):
     target: str
     title: str
     now: int
-    """The present value; the full rank for a rank."""
+    """The present value, the largest where it is mixed; the full rank for a rank."""
+    present: tuple[int, ...]
+    """The values that the units of a target have, ascending: one where they agree."""
+
+    @property
+    def is_mixed(self) -> bool:
+        """Whether the units of the target differ, so that every value changes something."""
+        return len(self.present) > 1
 
 
 class Preview(msgspec.Struct, frozen=True, kw_only=True):
     """One legal value and what it would come to."""
 
     edit: Edit | None
-    """None for the present value."""
+    """None for the present value, where nothing would change."""
     value: str
+    number: int
+    """The value to type; the rank of the output where there are two."""
+    is_present: bool = False
+    """Whether this is the value now, or that of some units."""
     macs: int
     change: int
     """Of the MACs."""
@@ -53,17 +64,52 @@ def offers(network: Network, path: str) -> tuple[Offer, ...]:
         try:
             if name == "rank":
                 layer = decomposing.decomposable(network, target)
-                now, is_choice = decomposing.full_ranks(network, layer)[-1], True
+                present = decomposing.full_ranks(network, layer)[-1:]
+                is_choice = True
             else:
-                now = reshaping.value(network, name, target)
-                is_choice = len(reshaping.options(network, name, target)) > 1
+                present = _present(network, name, target)
+                is_choice = {*reshaping.options(network, name, target)} != {*present}
+                is_choice |= len(present) > 1
         except EditError:
             continue
         if is_choice:
             part = target.rpartition(".")[2]
             key = f"{name}.{part}" if name == "groups" and part in targets.PARTS else name
-            found.append(Offer(name, target, TITLES[key], now))
+            found.append(Offer(name, target, TITLES[key], max(present), present))
     return tuple(found)
+
+
+def _present(network: Network, name: str, target: str) -> tuple[int, ...]:
+    """The values of what an edit would change, ascending: several where units differ."""
+    match name:
+        case "mid":
+            found = {network.width(axis) for axis in targets.mid_axes(network, target)}
+        case "groups":
+            found = {network.groups(x) for x in targets.grouped_layers(network, target)}
+        case "kernel":
+            layers = [x for unit in targets.units(network, target) for x in unit.branch]
+            found = {layer.kernel for layer in layers if layer.kind == "depthwise"}
+            if not found:
+                raise EditError(f"{target} has no depthwise conv")
+        case _:
+            found = {reshaping.value(network, name, target)}
+    return tuple(sorted(found))
+
+
+def axis_title(network: Network, axis: str) -> str:
+    """Whose channels those of a basic axis are, in words."""
+    for stage in network.stages:
+        try:
+            if targets.own_axis(network, stage.path) == axis:
+                adds = targets.inherited(network, stage.path)
+                return f"channels that {stage.path} adds" if adds else f"channels of {stage.path}"
+        except EditError:
+            pass
+        for unit in stage.units:
+            inside = {layer.out_axis for layer in unit.branch} - {unit.branch[-1].out_axis}
+            if axis in inside:
+                return f"bottleneck of {unit.path}"
+    return f"channels {axis}"
 
 
 def previews(
@@ -75,28 +121,33 @@ def previews(
         layer = decomposing.decomposable(network, offer.target)
         full = decomposing.full_ranks(network, layer)
         # Of a larger kernel both ranks shrink together.
-        choices: list[tuple[str, Edit | None]] = []
+        choices: list[tuple[str, int, Edit | None]] = []
         for rank in range(1, full[-1] + 1):
             ranks = tuple(max(round(rank * f / full[-1]), 1) for f in full)
-            choices.append(("x".join(map(str, ranks)), Rank(offer.target, ranks)))
-    else:
-        kind = edits.RESHAPES[offer.name]
-        choices = []
-        for value in reshaping.options(network, offer.name, offer.target):
-            edit: edits.Reshape = kind(target=offer.target, value=value)
-            if isinstance(edit, Cut):
-                edit = msgspec.structs.replace(edit, criterion=criterion)
-            choices.append((str(value), None if value == offer.now else edit))
-    return tuple(_preview(variant, rule, value, edit) for value, edit in choices)
+            choices.append(("x".join(map(str, ranks)), rank, Rank(offer.target, ranks)))
+        return tuple(_preview(variant, rule, *choice) for choice in choices)
+    kind = edits.RESHAPES[offer.name]
+    found = []
+    for value in reshaping.options(network, offer.name, offer.target):
+        edit: edits.Reshape = kind(target=offer.target, value=value)
+        if isinstance(edit, Cut):
+            scores = variant.scores if criterion in DATA_CRITERIA else ""
+            edit = msgspec.structs.replace(edit, criterion=criterion, scores=scores)
+        is_present = value in offer.present
+        is_change = not is_present or offer.is_mixed
+        preview = _preview(variant, rule, str(value), value, edit if is_change else None)
+        found.append(msgspec.structs.replace(preview, is_present=is_present))
+    return tuple(found)
 
 
-def _preview(variant: Variant, rule: Rule, value: str, edit: Edit | None) -> Preview:
+def _preview(variant: Variant, rule: Rule, value: str, number: int, edit: Edit | None) -> Preview:
     network = variant.network if edit is None else edits.apply(variant.network, edit)
     count = macs.count(network)
     known = variant.evaluation
     return Preview(
         edit=edit,
         value=value,
+        number=number,
         macs=count,
         change=count - variant.macs,
         score=None if known is None else rule.score(count, known.f1),

@@ -38,9 +38,11 @@ GROUPS = {
     "images": ("augmentation", "mixup", "cutmix"),
     "teachers": (
         "teachers", "teacher_weights", "temperature", "distill", "teacher_images", "features",
+        "residual_of",
     ),
     "start and end": (
         "pretrain_epochs", "pretrain_data", "batch_norm", "recover_images", "short_epochs",
+        "climb",
     ),
 }  # fmt: skip
 """Every field, in the order in which people read them."""
@@ -65,12 +67,14 @@ HINTS = {
     "teachers": "model files, or before-cut; commas between",
     "teacher_weights": "one a teacher; empty: all alike",
     "distill": "share of the teachers in the loss",
+    "residual_of": "model file to whose logits this network's are added",
     "features": "weight of the teachers' features; 0 is off",
     "pretrain_epochs": "of learning to reconstruct images first",
     "pretrain_data": "folder of images for that; empty: the training images",
     "batch_norm": ": measured at the end on plain images, or as it ran",
     "recover_images": "from which batch norm is measured anew",
     "short_epochs": "of the last rung of a recovery; 0 leaves it out",
+    "climb": ": the rung to which each edit's recovery is tried by itself",
 }
 
 
@@ -147,6 +151,10 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     """What teachers look at: the student's augmented images, or the plain ones, once."""
     features: Weight = 0.0
     """Weight of the squared difference to the first teacher's features after each stage."""
+    residual_of: str = ""
+    """Model file of a first student: this one learns what that one lacks, and their logits are
+    added wherever F1 is told. Source: Gao et al., Residual error based knowledge distillation,
+    arXiv:2002.09168. For the command line: a session shows one network."""
 
     pretrain_epochs: Count = 0
     """Epochs in which the trunk first learns to reconstruct images, labels unseen."""
@@ -162,6 +170,8 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     """Augmented training images from which batch norm is re-estimated."""
     short_epochs: Count = 1
     """Epochs of the short fine-tune at the end of a recovery; 0 leaves it out."""
+    climb: Literal["batch norm", "fitted", "short fine-tune"] = "short fine-tune"
+    """The rung of the ladder of recovery that is tried by itself after an edit."""
 
 
 def load(path: Path) -> Recipe:

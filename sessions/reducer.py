@@ -8,8 +8,8 @@ from functools import singledispatch
 import msgspec
 
 from sessions import edits, events, macs
-from sessions.events import BATCH_NORM, AnyEvent, Unknown
-from sessions.state import CurvePoint, Job, Rung, SessionState, Variant
+from sessions.events import RAW, AnyEvent, Unknown
+from sessions.state import CurvePoint, Job, Recovered, Rung, SessionState, Variant
 
 CURVE_POINTS = 400
 """A curve longer than this loses every second point, so that a long job stays bounded."""
@@ -223,10 +223,8 @@ def _(event: events.Evaluated, state: SessionState) -> SessionState:
     if event.rung:
         rungs = (*state.jobs[event.job].rungs, Rung(event.rung, event.evaluation, epoch))
         state = _with_job(state, event.job, rungs=rungs)
-    if event.rung == BATCH_NORM and job.kind == "evaluate" and job.variant in state.variants:
-        variant = state.variants[job.variant]
-        recoverable = msgspec.structs.replace(variant, recoverable=event.evaluation)
-        return _with_variant(state, recoverable)
+    if event.rung not in ("", RAW) and job.kind == "evaluate" and job.variant in state.variants:
+        return _with_recoverable(state, job.variant, Rung(event.rung, event.evaluation, epoch))
     if event.epoch is None and job.variant in state.variants:
         variant = state.variants[job.variant]
         evaluated = msgspec.structs.replace(variant, evaluation=event.evaluation)
@@ -245,13 +243,23 @@ def _(event: events.JobFinished, state: SessionState) -> SessionState:
         status="stopped" if event.is_stopped else "finished",
         reason=event.reason,
         left_s=None,
+        seconds=event.seconds,
     )
     if event.scores and job.variant in state.variants:
         measured = msgspec.structs.replace(state.variants[job.variant], scores=event.scores)
         state = _with_variant(state, measured)
-    if event.checkpoint is None or job.result is None or job.variant not in state.variants:
+    if event.checkpoint is None or job.variant not in state.variants:
         return state
     parent = state.variants[job.variant]
+    if job.result is None:
+        recovered = Recovered(
+            recipe=job.recipe,
+            checkpoint=event.checkpoint,
+            weights_sha256=event.weights_sha256,
+            stats=event.stats,
+            evaluation=event.evaluation,
+        )
+        return _with_variant(state, msgspec.structs.replace(parent, recovered=recovered))
     variant = Variant(
         number=job.result,
         parent=job.variant,
@@ -336,6 +344,14 @@ def _without(state: SessionState, number: int) -> SessionState:
         redo={n: c for n, c in state.redo.items() if n not in gone and c not in gone},
         current=parent if state.current in gone else state.current,
     )
+
+
+def _with_recoverable(state: SessionState, number: int, rung: Rung) -> SessionState:
+    variant = state.variants[number]
+    known = variant.recoverable
+    if known is not None and known.evaluation.f1 > rung.evaluation.f1:
+        return state
+    return _with_variant(state, msgspec.structs.replace(variant, recoverable=rung))
 
 
 def _interrupted(state: SessionState, reason: str) -> SessionState:

@@ -22,6 +22,12 @@ from sessions.targets import (
 LARGEST_KERNEL = 11
 WIDEST = 4
 """A widened axis has at most so many times its channels."""
+OF_UNITS = {
+    "mid": "bottleneck",
+    "groups": "1x1 convs whose groups can be chosen",
+    "kernel": "depthwise conv",
+}
+"""What only stages of units have, by the edit that changes it."""
 
 
 def with_width(network: Network, target: str, value: int) -> Network:
@@ -95,6 +101,11 @@ def options(network: Network, name: str, target: str) -> tuple[int, ...]:
     owner, _, part = target.rpartition(".")
     if part in PARTS and name != "groups":
         raise EditError(f"{name}:{target} is not possible: only groups are of a part; name {owner}")
+    if name in OF_UNITS and is_stage(network, target) and stage_of(network, target).is_plain:
+        raise EditError(
+            f"{name}:{target} is not possible: {target} has no {OF_UNITS[name]}: "
+            f"{_widths(network, target)}"
+        )
     key = ("options", name, target)
     if key not in network.memo:
         network.memo[key] = _options(network, name, target)
@@ -198,6 +209,19 @@ def _check_legal(network: Network, name: str, target: str, wanted: int) -> None:
         f"{name}:{target}={wanted} is not possible: {_reason(network, name, target, wanted)}; "
         f"nearest {verb} {near}"
     )
+
+
+def _widths(network: Network, target: str) -> str:
+    """What a stage's width can be cut to, in words."""
+    try:
+        legal = options(network, "width", target)
+    except EditError as error:
+        return str(error)
+    fewer = legal[:-1]
+    if not fewer:
+        return f"only its width can be cut, and {legal[0]} channels are the least"
+    more = f" to width:{target}={fewer[-1]}" if len(fewer) > 1 else ""
+    return f"its channels can be cut: width:{target}={fewer[0]}{more}"
 
 
 def _wider(network: Network, target: str) -> tuple[int, ...]:

@@ -9,6 +9,24 @@ from sessions.recipe import Recipe
 from sessions.score import CONTEST, Rule
 
 
+class Rung(msgspec.Struct, frozen=True):
+    """A step of a recovery and what it brought."""
+
+    name: str
+    evaluation: Evaluation
+    epoch: float
+
+
+class Recovered(msgspec.Struct, frozen=True, kw_only=True):
+    """Stored weights at the end of a ladder that was climbed by itself."""
+
+    recipe: Recipe
+    checkpoint: str
+    weights_sha256: str
+    stats: dict[str, LayerStats]
+    evaluation: Evaluation | None
+
+
 class Variant(msgspec.Struct, frozen=True, kw_only=True):
     """A network with its weights at one moment of the session."""
 
@@ -25,8 +43,10 @@ class Variant(msgspec.Struct, frozen=True, kw_only=True):
     weights_sha256: str = ""
     stats: dict[str, LayerStats] = {}
     evaluation: Evaluation | None = None
-    recoverable: Evaluation | None = None
-    """With batch norm measured anew and no weight changed: what a second brings back."""
+    recoverable: Rung | None = None
+    """The best rung of the ladder that was climbed by itself: what a recovery brings back."""
+    recovered: Recovered | None = None
+    """The end of that ladder; None where it was not climbed to its end."""
     is_pending: bool = False
     """Whether the engine has not confirmed it yet."""
     is_preparation: bool = False
@@ -46,14 +66,6 @@ class CurvePoint(msgspec.Struct, frozen=True):
 
     epoch: float
     value: float
-
-
-class Rung(msgspec.Struct, frozen=True):
-    """A step of a recovery and what it brought."""
-
-    name: str
-    evaluation: Evaluation
-    epoch: float
 
 
 class Job(msgspec.Struct, frozen=True, kw_only=True):
@@ -84,6 +96,8 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     """The latest, of the weights in training or of the result."""
     reason: str = ""
     device: str = ""
+    seconds: float = 0.0
+    """From its start to its end, of the last run; 0 while it runs."""
 
     @property
     def is_active(self) -> bool:

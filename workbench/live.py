@@ -13,6 +13,7 @@ from sessions import edits, history, log
 from sessions.commands import (
     AnyCommand,
     ApplyEdit,
+    DescribeCuts,
     DescribeRanks,
     DrawSamples,
     EvaluateNow,
@@ -50,7 +51,7 @@ from sessions.events import (
 from sessions.recipe import BEFORE_CUT, Recipe
 from sessions.score import Rule
 from sessions.splits import Splits
-from sessions.state import SessionState, Variant
+from sessions.state import Recovered, SessionState, Variant
 from workbench.processes import Child
 from workbench.recorder import Recorder
 
@@ -247,7 +248,7 @@ class LiveSession:
         )
 
     def _make_room(self) -> None:
-        """End what runs by itself: the edit that was made since comes first."""
+        """End what runs by itself: what the user asked for since comes first."""
         running = self.state.running
         if running is not None and running.is_automatic:
             self._send(self._trainer, StopJob(job=running.number))
@@ -310,6 +311,19 @@ class LiveSession:
                 layer=layer,
             ),
         )
+
+    def describe_cuts(self, variant: int, edits: tuple[Edit, ...]) -> None:
+        """Ask what each of some edits of a variant would keep; none ends what was asked before."""
+        if variant in self.state.variants:
+            self._send(
+                self._engine,
+                DescribeCuts(
+                    folder=str(self.folder),
+                    variant=variant,
+                    lineage=history.lineage(self.state, variant),
+                    edits=edits,
+                ),
+            )
 
     def draw_samples(self, recipe: Recipe, photos: int, copies: int, edge: int) -> None:
         """Ask for training images as a recipe changes them.
@@ -389,6 +403,8 @@ class LiveSession:
             raise RequestError(
                 f"this variant has {variant.network.classes} classes, the data has {classes}"
             )
+        if kind != "recover":  # which takes over what was climbed so far
+            self._make_room()
         self._queue(kind, variant.number, recipe or self.state.recipe, is_automatic=False)
 
     @property
@@ -505,6 +521,7 @@ class LiveSession:
         if variant is None:
             raise RequestError(otherwise)
         self.dispatch(VariantSelected(variant=variant))
+        self._make_room()
         self._evaluate_when_settled()
 
     def _open_data(self) -> None:
@@ -530,7 +547,8 @@ class LiveSession:
             self.request_edit(Classes(len(data.classes), self.recorder.seed), is_preparation=True)
 
     def _queue(self, kind: JobKind, variant: int, recipe: Recipe, *, is_automatic: bool) -> None:
-        teacher = history.teacher(self.state, variant) if kind in CHANGING else None
+        has_teacher = kind in CHANGING or is_automatic
+        teacher = history.teacher(self.state, variant) if has_teacher else None
         self.dispatch(
             JobQueued(
                 job=self.state.next_job,
@@ -549,7 +567,12 @@ class LiveSession:
         if self._sent_job is not None or not waiting or self.state.data is None:
             return
         job = waiting[0]
-        if self.state.variants[job.variant].is_pending:
+        variant = self.state.variants[job.variant]
+        if variant.is_pending:
+            return
+        climbed = variant.recovered
+        if job.kind == "recover" and climbed is not None and climbed.recipe == job.recipe:
+            self._take_over(job.number, climbed)
             return
         self._sent_job = job.number
         self._send(
@@ -564,8 +587,22 @@ class LiveSession:
                 splits=self.splits,
                 device=self.opening.device,
                 teacher=self._teacher(job.teacher),
+                is_climb=job.is_automatic and not variant.is_preparation,
             ),
         )
+
+    def _take_over(self, job: int, climbed: Recovered) -> None:
+        """A recovery whose ladder was climbed by itself already."""
+        self.dispatch(
+            JobFinished(
+                job=job,
+                checkpoint=climbed.checkpoint,
+                weights_sha256=climbed.weights_sha256,
+                stats=climbed.stats,
+                evaluation=climbed.evaluation,
+            )
+        )
+        self._start_next_job()
 
     def _teacher(self, variant: int | None) -> Lineage | None:
         return None if variant is None else history.lineage(self.state, variant)

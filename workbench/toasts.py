@@ -72,6 +72,9 @@ def describe(event: AnyEvent | Unknown, state: SessionState) -> tuple[str, Sever
 def recovery(state: SessionState, number: int) -> str:
     """F1 before the edits, and after each rung of the recovery."""
     job = state.jobs[number]
+    if not job.rungs:  # climbed before it was asked for
+        climbs = [other for other in state.jobs.values() if other.variant == job.variant]
+        job = max(climbs, key=lambda other: len(other.rungs))
     before = history.stored(state, job.variant)
     figures = [(rung.name, rung.evaluation) for rung in job.rungs]
     if before.number != job.variant and before.evaluation is not None:

@@ -11,7 +11,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sessions import log
-from sessions.commands import AnyCommand, DrawSamples, EvaluateNow, OpenData, RunJob, StopJob
+from sessions.commands import (
+    AnyCommand,
+    DrawConfused,
+    DrawSamples,
+    EvaluateNow,
+    MeasureActivations,
+    OpenData,
+    RunJob,
+    StopJob,
+)
 from sessions.events import (
     CheckpointWritten,
     DataFailed,
@@ -24,7 +33,6 @@ from sessions.events import (
     JobPaused,
     JobProgressed,
     JobStarted,
-    SamplesDrawn,
 )
 from sessions.recipe import BEFORE_CUT
 from sessions.splits import Splits
@@ -34,6 +42,7 @@ from workbench.errors import UserError
 if TYPE_CHECKING:
     from workbench.training.images.data import Dataset
     from workbench.training.jobs import Outcome
+    from workbench.training.looks import Look
     from workbench.training.objective import Teacher
     from workbench.training.progress import Progress
 
@@ -55,8 +64,14 @@ class Trainer:
                 self.open_data(command)
             case RunJob():
                 self.run_job(command)
-            case DrawSamples():
-                self.draw_samples(command)
+            case DrawSamples() | MeasureActivations() | DrawConfused():
+                self.look(command)
+
+    def look(self, command: "Look") -> None:
+        """Answer what is only looked at, also between the batches of a job."""
+        from workbench.training.looks import answer
+
+        self.channel.send(answer(command, self._open))
 
     def open_data(self, command: OpenData) -> None:
         """List, decode and cache the data, with progress."""
@@ -82,23 +97,6 @@ class Trainer:
             )
         )
 
-    def draw_samples(self, command: DrawSamples) -> None:
-        """Show training images as a recipe changes them, also between the batches of a job."""
-        from workbench.surgery.store import Deriver
-        from workbench.training.augmentation.samples import draw_samples
-
-        try:
-            network, _ = Deriver()(Path(command.folder), command.lineage)
-            size, channels = network.input_size, network.input_channels
-            data = self._open(command.data, size, channels, command.splits)
-            rows, names = draw_samples(
-                network, data, command.recipe, command.photos, command.copies, command.edge
-            )
-            drawn = SamplesDrawn(edge=command.edge, rows=rows, names=names)
-        except UserError as error:
-            drawn = SamplesDrawn(edge=command.edge, reason=str(error))
-        self.channel.send(drawn)
-
     def run_job(self, command: RunJob) -> None:
         """Run a job; whatever ends it, exactly one event says so."""
         started = time.perf_counter()
@@ -121,10 +119,13 @@ class Trainer:
         network, state = since.edited
         device = pick_device(command.device)
         data = self._open(command.data, network.input_size, network.input_channels, command.splits)
-        desk = PipeDesk(self.channel, command.job, str(device), self.draw_samples)
+        desk = PipeDesk(self.channel, command.job, str(device), self.look)
         resume_folder = folder / log.JOBS / str(command.job)
         outcome: Outcome
         match command.job_kind:
+            case "evaluate" if command.is_climb and since.is_edited:
+                teachers = self._natural_teacher(command)
+                outcome = ladder.run_climb(since, data, command.recipe, device, desk, teachers)
             case "evaluate" if since.is_edited:
                 outcome = ladder.run_evaluate_cut(since, data, command.recipe, device, desk)
             case "evaluate":
@@ -135,6 +136,10 @@ class Trainer:
             case "measure":
                 outcome = jobs.run_measure(network, state, data, command.recipe, desk)
             case "fine-tune":
+                if command.recipe.residual_of:
+                    raise UserError(
+                        "residual_of is for `workbench train`: a session has one network"
+                    )
                 outcome = jobs.run_fine_tune(
                     network, state, data, command.recipe, device, desk,
                     resume_folder / "resume.pt", self._teachers(command),
@@ -210,10 +215,10 @@ class PipeDesk:
     """Sends a job's reports through the pipe and listens for requests between batches."""
 
     def __init__(
-        self, channel: Channel, job: int, device: str, draw: Callable[[DrawSamples], None]
+        self, channel: Channel, job: int, device: str, look: Callable[["Look"], None]
     ) -> None:
         self.channel = channel
-        self.draw = draw
+        self.look = look
         self.job = job
         self.device = device
         self.is_paused = False
@@ -268,8 +273,8 @@ class PipeDesk:
                     self._stop, self.is_paused = True, is_pause
                 case EvaluateNow():
                     self._evaluate = True
-                case DrawSamples():
-                    self.draw(command)
+                case DrawSamples() | MeasureActivations() | DrawConfused():
+                    self.look(command)
 
 
 def main() -> None:

@@ -100,7 +100,7 @@ async def test_a_cut_network_shows_what_batch_norm_would_bring(
     live.queue_job("evaluate")
     climb(measured, evaluation_of, max(live.state.jobs), RUNGS[:2])
     note = views.score_view(live.state).f1_note
-    assert note.startswith("→ 0.500 batch norm anew · ")
+    assert note.startswith("→ 0.500 batch norm · ")
     assert live.state.variant.evaluation.f1 == 0.2
 
 

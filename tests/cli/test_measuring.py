@@ -176,3 +176,18 @@ def test_without_a_difference_all_images_are_taken(
     line = ("compare", demo_model, demo_model, "--data", "digits", "--sequential", "--json")
     found = run(*line).json["paired"]
     assert (found["images"], found["looks"], found["verdict"]) == (359, 5, "within noise")
+
+
+def test_a_second_student_of_the_residual_is_told_with_the_first(
+    run: Callable[..., Any], demo_model: Path, tmp_path: Path
+) -> None:
+    second = tmp_path / "second.pt"
+    trained = run(
+        "train", demo_model, second, "--data", "digits", "--epochs", "1", "--augmentation", "none",
+        "--teacher", demo_model, "--set", f"residual_of={demo_model}",
+        "--set", "images_per_epoch=0", "--json",
+    ).json  # fmt: skip
+    line = ("evaluate", second, "--data", "digits", "--json")
+    both, alone = run(*line, "--with", demo_model).json, run(*line).json
+    assert trained["f1"] == both["f1"] != alone["f1"]
+    assert trained["macs"] == both["macs"] == 2 * alone["macs"]

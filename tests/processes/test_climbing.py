@@ -49,19 +49,23 @@ async def test_a_cut_network_climbs_and_learns_from_the_whole_one(
         await session.until(lambda: live.state.variant and live.state.variant.evaluation)
         whole = live.state.current
         live.toggle("stage1.unit2")
-        live.toggle("stage2.unit3")
-        # THEN the raw F1 comes by itself, and what batch norm would bring
         await session.until(lambda: live.state.variant.recoverable)
-        cut = live.state.variant
-        assert cut.recoverable.f1 > cut.evaluation.f1
-        # WHEN it recovers THEN every rung is told, and the best is kept
-        live.queue_job("recover")
-        job = max(live.state.jobs)
-        await session.until(lambda: any(e.job == job for e in session.all(JobFinished)))
-        rungs = {r.name: r.evaluation.f1 for r in live.state.jobs[job].rungs}
+        # WHEN an edit comes while the ladder is climbed THEN that ends, and the new one is climbed
+        live.toggle("stage2.unit3")
+        # THEN every rung is tried by itself, the raw F1 first, and the variant stays as it is
+        await session.until(lambda: live.state.variant.recovered)
+        cut, climb = live.state.variant, max(live.state.jobs.values(), key=lambda j: j.number)
+        rungs = {rung.name: rung.evaluation.f1 for rung in climb.rungs}
         assert list(rungs) == [RAW, BATCH_NORM, REPAIR, SHORT]
+        assert cut.evaluation.f1 == rungs[RAW]
+        assert cut.recoverable.evaluation.f1 == max(rungs.values()) > cut.evaluation.f1
+        assert live.state.variants[cut.parent].recovered is None
+        assert live.state.jobs[climb.number].teacher == whole
+        # WHEN it is to recover THEN it takes over what was climbed, at once
+        live.queue_job("recover")
+        assert live.state.variant.parent == cut.number
+        assert live.state.variant.checkpoint == cut.recovered.checkpoint
         assert live.state.variant.evaluation.f1 == max(rungs.values())
-        assert live.state.jobs[job].teacher == whole
         # WHEN it learns from the whole network, is paused and goes on
         live.distil()
         job = max(live.state.jobs)

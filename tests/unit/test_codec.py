@@ -92,7 +92,32 @@ EVENTS = (
     events.VariantSelected(variant=0),
     events.VariantNamed(variant=2, name='"läng" 2'),
     events.RanksDescribed(variant=2, layer="init.conv", kept=(0.5, 1.0), auto=(2, 4)),
+    events.CutDescribed(
+        variant=2,
+        edit=ALL_EDITS[5],
+        kept=0.75,
+        kept_layers={"stage3.unit2.compress_conv1": 1 / 3},
+        exact=True,
+        channels=(events.ChannelFates("stage3", "kkmc", 2),),
+        reason="none",
+    ),
     events.SamplesDrawn(edge=1, rows=((b"\x00\xff\x10",),), names=("glass",), reason="none"),
+    events.ChannelsDescribed(
+        variant=2, axis="stage2", criterion="l2", importance=(0.5, 1.5), taken=(0,), reason="none"
+    ),
+    events.ActivationsMeasured(variant=2, images=8, stds={"stage2": (0.25, 1.0)}, reason="none"),
+    events.ConfusedDrawn(
+        variant=2,
+        true=1,
+        predicted=3,
+        split="validation",
+        total=3,
+        edge=1,
+        images=(b"\x00\xff\x10",),
+        names=("glass/유리.jpg",),
+        confidences=(0.75,),
+        reason="none",
+    ),
     events.JobQueued(
         job=1,
         job_kind="fine-tune",
@@ -154,8 +179,32 @@ COMMANDS = (
         for edit in ALL_EDITS
     ),
     commands.DescribeRanks(folder="s", variant=2, lineage=LINEAGE, layer="init.conv"),
+    commands.DescribeCuts(folder="s", variant=2, lineage=LINEAGE, edits=ALL_EDITS),
     commands.SaveModel(folder="s", variant=2, lineage=LINEAGE, path="out.pt"),
     commands.OpenData(source="digits", size=80, channels=1, splits=Splits(seed=3)),
+    commands.DescribeChannels(
+        folder="s",
+        variant=2,
+        lineage=LINEAGE,
+        axis="stage2",
+        criterion="taylor",
+        scores="cd",
+        edit=edits.Mid("stage2.unit4", 24),
+    ),
+    commands.MeasureActivations(
+        folder="s", variant=2, lineage=LINEAGE, data="d", splits=Splits(), images=8
+    ),
+    commands.DrawConfused(
+        folder="s",
+        variant=2,
+        lineage=LINEAGE,
+        data="d",
+        splits=Splits(),
+        true=1,
+        predicted=3,
+        photos=6,
+        edge=16,
+    ),
     commands.DrawSamples(
         folder="s",
         lineage=LINEAGE,
@@ -176,6 +225,7 @@ COMMANDS = (
         splits=Splits(seed=2),
         device="cuda",
         teacher=LINEAGE,
+        is_climb=True,
     ),
     commands.StopJob(job=4, is_pause=True),
     commands.EvaluateNow(),

@@ -40,7 +40,8 @@ def test_every_field_can_be_set_in_a_file(write):
         augmentation="none", mixup=0.2, cutmix=1.0, teachers=("a.pt", "b.pt"),
         teacher_weights=(1.0, 2.0), temperature=2.0, distill=0.5, teacher_images="plain",
         features=0.5, pretrain_epochs=1, pretrain_data="photos",
-        batch_norm="running", recover_images=2, short_epochs=1,
+        batch_norm="running", recover_images=2, short_epochs=2, climb="fitted", residual_of="c.pt",
+        images_per_epoch=7,
     )  # fmt: skip
     values = msgspec.to_builtins(wanted)
     defaults = msgspec.to_builtins(Recipe())

@@ -21,7 +21,10 @@ REFUSED = {
     "mid:stage2.unit4=25": ("3 groups", "mid:stage2.unit4=24 and mid:stage2.unit4=27"),
     "mid:stage2.unit4=33": ("more than the 30", "widen:stage2.unit4=36 adds"),
     "mid:stage2.unit9=24": ("no stage or unit", "stage2.unit"),
-    "mid:init=3": ("no stage or unit", "stage"),
+    "mid:init=3": ("init has no bottleneck", "width:init=3"),
+    "mid:output=3": ("output has no bottleneck", "use classes:N"),
+    "groups:init=2": ("init has no 1x1 convs", "width:init=3"),
+    "kernel:init=5": ("init has no depthwise conv", "width:init=3"),
     "groups:stage3=0": ("at least 1", "groups:stage3=1"),
     "groups:stage3=7": ("divide 60, 120, 240", "groups:stage3=6 and groups:stage3=10"),
     "groups:stage3.unit2.expand=7": ("divide 60, 240", "groups:stage3.unit2.expand=6"),
@@ -35,8 +38,8 @@ REFUSED = {
     "rank:stage2.unit1.expand_conv3=0": ("full rank is 10", "rank:stage2.unit1.expand_conv3=1"),
     "rank:stage2.unit1.dw_conv2=2": ("depthwise", "rank:stage2.unit1.expand_conv3"),
     "rank:stage2.unit1.nix=2": ("no layer", "rank:stage2.unit1."),
-    "rank:init.conv=3": ("two ranks", "2x4"),
-    "rank:output.head=2x2": ("one rank", "is needed"),
+    "rank:init.conv=3": ("two ranks", "(1 to 3)", "(1 to 6)", "rank:init.conv=3x3"),
+    "rank:output.head=2x2": ("one rank", "rank:output.head=2"),
 }
 
 

@@ -11,7 +11,7 @@ from sessions.events import ClassScore, Evaluation, LayerStats, Skipped, Unknown
 from sessions.recipe import Recipe
 from sessions.reducer import CURVE_POINTS, reduce, reduce_all
 from sessions.score import CONTEST, PRESETS
-from sessions.state import CurvePoint, SessionState
+from sessions.state import CurvePoint, Rung, SessionState
 
 STATS = {"init.conv": LayerStats(162, 0.0, 0.1, 0.0, -1.0, 1.0, (162,))}
 NEW_STATS = {"init.conv": LayerStats(162, 0.0, 0.3, 0.0, -1.0, 1.0, (162,))}
@@ -396,7 +396,37 @@ def test_measuring_a_cut_network_tells_what_batch_norm_would_bring(opened):
     fresh = events.Evaluated(job=1, evaluation=evaluation(0.6), epoch=0.0, rung=events.BATCH_NORM)
     state = reduce_all([opened, edited(1, 0, A), queued(1, "evaluate", 1), started(1), raw, fresh])
     assert state.variants[1].evaluation == evaluation(0.2)
-    assert state.variants[1].recoverable == evaluation(0.6)
+    assert state.variants[1].recoverable == Rung(events.BATCH_NORM, evaluation(0.6), 0.0)
+
+
+def climbed(opened, *f1s):
+    rungs = [
+        events.Evaluated(job=1, evaluation=evaluation(f1), epoch=epoch, rung=rung)
+        for f1, (epoch, rung) in zip(
+            f1s,
+            [(None, events.RAW), (0.0, events.BATCH_NORM), (0.0, events.REPAIR)],
+            strict=True,
+        )
+    ]
+    return reduce_all([opened, edited(1, 0, A), queued(1, "evaluate", 1), started(1), *rungs])
+
+
+def test_what_a_recovery_would_bring_is_its_best_rung(opened):
+    assert climbed(opened, 0.2, 0.6, 0.7).variants[1].recoverable.name == events.REPAIR
+    assert climbed(opened, 0.2, 0.6, 0.5).variants[1].recoverable.name == events.BATCH_NORM
+    assert climbed(opened, 0.2, 0.6, 0.5).variants[1].evaluation == evaluation(0.2)
+
+
+def test_the_end_of_a_ladder_climbed_by_itself_waits_at_its_variant(opened):
+    state = climbed(opened, 0.2, 0.6, 0.7)
+    end = events.JobFinished(job=1, checkpoint="c", weights_sha256="w", evaluation=evaluation(0.7))
+    state = reduce(state, end)
+    assert state.current == 1
+    assert len(state.variants) == 2
+    assert state.variants[1].checkpoint is None
+    assert state.variants[1].evaluation == evaluation(0.2)
+    assert state.variants[1].recovered.checkpoint == "c"
+    assert state.variants[1].recovered.recipe == state.jobs[1].recipe
 
 
 def test_a_job_that_ended_by_itself_says_why(opened):

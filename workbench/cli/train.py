@@ -99,6 +99,10 @@ def train(
         opened = read_model(model, input_size)
         with TerminalDesk(is_silent=as_json) as desk:
             found = [read_model(Path(name).expanduser()) for name in plan.teachers]
+            first = None
+            if plan.residual_of:
+                one = read_model(Path(plan.residual_of).expanduser())
+                first = one.network, one.state
             dataset = opened_data(data, opened.network, splits, desk)
             network, state = opened.network, opened.state
             edits: list[dict[str, Any]] = []
@@ -111,7 +115,7 @@ def train(
             started = time.perf_counter()
             outcome = jobs.run_fine_tune(
                 network, state, dataset, plan, pick_device(device), desk, resume_file,
-                [(teacher.network, teacher.state) for teacher in found],
+                [(teacher.network, teacher.state) for teacher in found], first,
             )  # fmt: skip
             seconds = time.perf_counter() - started
     if outcome.reason:
@@ -125,7 +129,7 @@ def train(
     assert outcome.evaluation is not None
     saved = save(out, network, outcome.state)
     resume_file.unlink(missing_ok=True)
-    count = macs.count(network)
+    count = macs.count(network) + (macs.count(first[0]) if first else 0)
     value = chosen.score(count, outcome.evaluation.f1)
     if as_json:
         print_json(

@@ -33,6 +33,12 @@ Device = Annotated[str, typer.Option(help="auto, cpu or cuda.")]
 def evaluate(
     model: ModelPath,
     data: Data,
+    beside: Annotated[
+        Path | None,
+        typer.Option(
+            "--with", metavar="FILE", help="A first student whose logits are added (residual_of)."
+        ),
+    ] = None,
     split: SplitChoice = "validation",
     input_size: InputSize = None,
     rule: RuleName = "contest",
@@ -49,6 +55,7 @@ def evaluate(
     with quiet_stdout():
         from workbench.surgery.build import build
         from workbench.surgery.files import read_model
+        from workbench.training.distillation import FirstStudent
         from workbench.training.jobs import check_fits
         from workbench.training.loop import pick_device
         from workbench.training.measuring.evaluate import judge
@@ -59,8 +66,13 @@ def evaluate(
             dataset = opened_data(data, network, splits, desk)
         check_fits(network, dataset)
         target = pick_device(device)
-        found = judge(build(network, opened.state).to(target), network, dataset, target, split)
-    count = macs.count(network)
+        count, added = macs.count(network), None
+        if beside is not None:
+            one = read_model(beside)
+            first = FirstStudent((one.network, one.state), network, target)
+            count, added = count + macs.count(one.network), first.logits
+        module = build(network, opened.state).to(target)
+        found = judge(module, network, dataset, target, split, added)
     value = chosen.score(count, found.f1)
     if as_json:
         print_json(

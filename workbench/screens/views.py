@@ -138,15 +138,16 @@ def job_view(state: SessionState, log_error: str = "", *, is_live: bool = True) 
             return JobView(name=first.kind, detail=f"v{first.variant} starting …")
         return _idle_view(state, is_live=is_live)
     detail = f"v{job.variant}"
-    if job.kind == "recover" and job.phase:
+    is_climbing = job.kind == "recover" or (job.is_automatic and bool(job.rungs))
+    if is_climbing and job.phase:
         detail += f" {job.phase}"
-    epochs = job.recipe.short_epochs if job.kind == "recover" else job.recipe.epochs
+    epochs = job.recipe.short_epochs if is_climbing else job.recipe.epochs
     if job.phase == "training":
         detail += f" epoch {min(int(job.epoch) + 1, epochs)}/{epochs}"
     if job.losses and job.phase == "training":
         detail += f" loss {job.losses[-1].value:.3f}"
     return JobView(
-        name=job.kind,
+        name="trying recovery" if is_climbing and job.is_automatic else job.kind,
         detail=detail,
         share=job.step / job.steps if job.steps else 0.0,
         images_per_s=job.images_per_s,
@@ -247,7 +248,8 @@ def _f1_note(state: SessionState, variant: Variant) -> str:
     if variant.evaluation is not None:
         images = f"{variant.evaluation.images} {variant.evaluation.split} images"
         if variant.recoverable is not None:
-            return f"→ {variant.recoverable.f1:.3f} batch norm anew · {images}"
+            rung = variant.recoverable
+            return f"→ {rung.evaluation.f1:.3f} {rung.name} · {images}"
         return images
     if state.data is None:
         if state.data_source:

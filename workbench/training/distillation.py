@@ -1,6 +1,7 @@
 """Learning from teachers: from their probabilities, and from what their stages put out.
 
 Sources: G. Hinton et al., Distilling the knowledge in a neural network, arXiv:1503.02531;
+M. Gao et al., Residual error based knowledge distillation, arXiv:2002.09168;
 S. Zagoruyko and N. Komodakis, Paying more attention to attention, arXiv:1612.03928, section 3.1.
 """
 
@@ -73,7 +74,7 @@ class Teachers:
                 has_features = number == 0 and self.stages
                 if not self.weights[number] and not has_features:
                     continue
-                seen = self._seen(images, network)
+                seen = as_seen(images, self.student, network)
                 if has_features:
                     logits, features = run_with_features(self.first, network, seen, self.stages)
                 else:
@@ -139,34 +140,9 @@ class Teachers:
         assert self.cached is not None, "precompute comes first"
         return self.cached[torch.from_numpy(where).to(self.cached.device)]
 
-    def _seen(self, images: Tensor, teacher: Network) -> Tensor:
-        """The student's images as a teacher takes them."""
-        student = self.student
-        if (student.mean, student.std) != (teacher.mean, teacher.std):
-            mean, std, new_mean, new_std = (
-                torch.tensor(values, device=images.device).view(1, -1, 1, 1)
-                for values in (student.mean, student.std, teacher.mean, teacher.std)
-            )
-            images = images * (std / new_std) + (mean - new_mean) / new_std
-        size = teacher.input_size
-        if images.shape[-1] == size:
-            return images
-        return F.interpolate(images, size=(size, size), mode="bilinear", antialias=True)
-
     def _check(self) -> None:
-        student = self.student
         for number, network in enumerate(self.networks):
-            name = self._name(number)
-            if network.classes != student.classes:
-                raise UserError(
-                    f"{name} has {network.classes} classes, the network {student.classes}: "
-                    "leave it out of teachers, or use one trained on the same classes"
-                )
-            if network.input_channels != student.input_channels:
-                raise UserError(
-                    f"{name} takes images of {network.input_channels} channels, the network of "
-                    f"{student.input_channels}: leave it out of teachers, or use one of the same"
-                )
+            check_same(network, self.student, self._name(number))
         if self.recipe.teacher_images == "plain":
             self._check_plain()
         if self.recipe.features:
@@ -199,6 +175,61 @@ class Teachers:
     def _name(self, number: int) -> str:
         named = self.recipe.teachers
         return f"teacher {named[number] if number < len(named) else number + 1}"
+
+
+class FirstStudent:
+    """A frozen network to whose logits a second student's are added.
+
+    It takes images normalised for the second one.
+    """
+
+    def __init__(self, first: tuple[Network, State], second: Network, device: torch.device) -> None:
+        """Build it.
+
+        Raises:
+            UserError: it knows other classes or images than the second one.
+        """
+        self.network, state = first
+        self.second = second
+        check_same(self.network, second, "residual_of: the first student")
+        self.run = fold(build(self.network, state).to(device).requires_grad_(False))
+
+    def logits(self, images: Tensor) -> Tensor:
+        """Of images (N, C, S, S) as the second student takes them; (N, K)."""
+        with torch.no_grad():
+            return self.run(as_seen(images, self.second, self.network)).float()
+
+
+def check_same(other: Network, student: Network, name: str) -> None:
+    """Make sure that two networks take the same images and know as many classes.
+
+    Raises:
+        UserError: they do not.
+    """
+    if other.classes != student.classes:
+        raise UserError(
+            f"{name} has {other.classes} classes, the network {student.classes}: "
+            "leave it out, or use one trained on the same classes"
+        )
+    if other.input_channels != student.input_channels:
+        raise UserError(
+            f"{name} takes images of {other.input_channels} channels, the network of "
+            f"{student.input_channels}: leave it out, or use one of the same"
+        )
+
+
+def as_seen(images: Tensor, student: Network, other: Network) -> Tensor:
+    """Images (N, C, S, S) normalised for the student, as another network takes them."""
+    if (student.mean, student.std) != (other.mean, other.std):
+        mean, std, new_mean, new_std = (
+            torch.tensor(values, device=images.device).view(1, -1, 1, 1)
+            for values in (student.mean, student.std, other.mean, other.std)
+        )
+        images = images * (std / new_std) + (mean - new_mean) / new_std
+    size = other.input_size
+    if images.shape[-1] == size:
+        return images
+    return F.interpolate(images, size=(size, size), mode="bilinear", antialias=True)
 
 
 def distillation_loss(student_logits: Tensor, probabilities: Tensor, temperature: float) -> Tensor:

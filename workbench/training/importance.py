@@ -80,7 +80,7 @@ class _Gates:
         }
 
     def _unit(self, unit: Unit, x: Tensor) -> Tensor:
-        gated = _gated_layers(unit)
+        gated = gated_layers(unit)
 
         def step(layer: Layer) -> Callable[[Tensor], Tensor]:
             def run(x: Tensor) -> Tensor:
@@ -96,7 +96,7 @@ class _Gates:
 
     def _gated(self, x: Tensor, axis: str) -> Tensor:
         """Multiply channels by their gates, and note their size."""
-        names = _basic(self.network, axis)
+        names = basic_axes(self.network, axis)
         if not set(names) <= self.gates.keys():
             return x
         with torch.no_grad():
@@ -108,7 +108,7 @@ class _Gates:
         return x * gate.view(1, -1, *(1,) * (x.dim() - 2))
 
 
-def _gated_layers(unit: Unit) -> set[str]:
+def gated_layers(unit: Unit) -> set[str]:
     """Where inside a unit a gate stands: behind the first batch norm of an axis, or its conv."""
     outside = {unit.branch[0].in_axis, unit.branch[-1].out_axis, unit.out_axis}
     found: dict[str, str] = {}
@@ -119,6 +119,7 @@ def _gated_layers(unit: Unit) -> set[str]:
     return set(found.values())
 
 
-def _basic(network: Network, axis: str) -> list[str]:
+def basic_axes(network: Network, axis: str) -> list[str]:
+    """The axes without parts that an axis is made of, in channel order."""
     parts = network.axes[axis].parts
-    return [name for part in parts for name in _basic(network, part)] if parts else [axis]
+    return [name for part in parts for name in basic_axes(network, part)] if parts else [axis]

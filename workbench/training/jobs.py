@@ -19,11 +19,12 @@ from sessions.splits import VALIDATION
 from workbench.errors import UserError
 from workbench.surgery.build import Assembled, State, build
 from workbench.surgery.files import write_atomically
+from workbench.training.distillation import FirstStudent
 from workbench.training.images.data import Dataset, open_unlabelled
 from workbench.training.importance import IMAGES, Scores, measure
 from workbench.training.loop import Run, TrainingError
 from workbench.training.machine import sparing_a_core
-from workbench.training.measuring.evaluate import judge
+from workbench.training.measuring.evaluate import Logits, judge
 from workbench.training.objective import Teacher
 from workbench.training.pretrain import pretrain
 from workbench.training.progress import PROGRESS_S, Progress
@@ -95,10 +96,14 @@ def run_evaluate(
 
 
 def evaluated_state(
-    network: Network, state: State, data: Dataset, device: torch.device
+    network: Network,
+    state: State,
+    data: Dataset,
+    device: torch.device,
+    added: Logits | None = None,
 ) -> Evaluation:
-    """F1 of these weights on the split that judges."""
-    return judge(build(network, state).to(device), network, data, device)
+    """F1 of these weights on the split that judges, with a first student's logits added."""
+    return judge(build(network, state).to(device), network, data, device, added=added)
 
 
 def run_measure(
@@ -127,10 +132,12 @@ def run_fine_tune(
     desk: Desk,
     resume_file: Path,
     teachers: Sequence[Teacher] = (),
+    first: Teacher | None = None,
 ) -> Outcome:
     """Train from these weights, or on from the resume file where it exists; keep the last epoch.
 
-    A loss that explodes after a whole epoch ends the job with the weights of the last whole one.
+    With a first student it learns what that one lacks, and F1 is of the sum of their logits. A
+    loss that explodes after a whole epoch ends the job with the weights of the last whole one.
 
     Raises:
         UserError: the classes differ, or the resume file cannot be written.
@@ -146,7 +153,9 @@ def run_fine_tune(
         and not _pretrained(module, network, data, recipe, device, desk)
     ):
         return Outcome(None, None, is_stopped=True)
-    run = Run(module, network, data.train, recipe, device, teachers)
+    student = FirstStudent(first, network, device) if first is not None else None
+    added = student.logits if student is not None else None
+    run = Run(module, network, data.train, recipe, device, teachers, student)
     if not is_new:
         run.restore(resume_file)
     desk.started(run.steps, run.step)
@@ -161,13 +170,13 @@ def run_fine_tune(
     if reason:
         assert hooks.good is not None
         kept = merged(state, hooks.good)
-        evaluation = evaluated_state(network, kept, data, device)
+        evaluation = evaluated_state(network, kept, data, device, added)
         return Outcome(kept, evaluation, is_stopped=True, reason=reason)
     if not is_whole:
         latest = hooks.latest if hooks.latest_step == run.step else hooks.evaluate(run)
         return Outcome(merged(state, run.result()), latest, is_stopped=True)
     kept = settled(merged(state, run.result()), run, desk)
-    evaluation = evaluated_state(network, kept, data, device)
+    evaluation = evaluated_state(network, kept, data, device, added)
     desk.evaluated(evaluation, run.epoch)
     return Outcome(kept, evaluation)
 
@@ -261,7 +270,9 @@ class Hooks:
 
     def evaluate(self, run: Run) -> Evaluation:
         """F1 of the weights that would be kept now."""
-        self.latest = judge(run.kept(), run.network, self.data, run.device)
+        first = run.objective.first
+        added = first.logits if first is not None else None
+        self.latest = judge(run.kept(), run.network, self.data, run.device, added=added)
         self.latest_step = run.step
         return self.latest
 

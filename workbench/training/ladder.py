@@ -70,6 +70,24 @@ def run_recover(
     return Outcome(best.state if is_changed else None, best.evaluation, is_stopped=is_stopped)
 
 
+def run_climb(
+    since: Since,
+    data: Dataset,
+    recipe: Recipe,
+    device: torch.device,
+    desk: Desk,
+    teachers: Sequence[Teacher] = (),
+) -> Outcome:
+    """Climb as far as the recipe says by itself; what was not climbed to its end is not kept."""
+    if recipe.climb == BATCH_NORM:
+        return run_evaluate_cut(since, data, recipe, device, desk)
+    short = recipe.short_epochs if recipe.climb == SHORT else 0
+    ahead = msgspec.structs.replace(recipe, short_epochs=short)
+    outcome = run_recover(since, data, ahead, device, desk, teachers)
+    is_whole = not outcome.is_stopped and short == recipe.short_epochs
+    return outcome if is_whole else msgspec.structs.replace(outcome, state=None)
+
+
 class _Best:
     """The weights of highest F1 so far, the later ones where it is the same.
 

@@ -24,6 +24,7 @@ from workbench.errors import UserError
 from workbench.surgery.build import Assembled, State, build
 from workbench.training.augmentation.augment import Augmenter
 from workbench.training.augmentation.mixing import mixed
+from workbench.training.distillation import FirstStudent
 from workbench.training.images.data import Split
 from workbench.training.machine import sparing_a_core
 from workbench.training.objective import Objective, Teacher
@@ -64,7 +65,7 @@ class Run:
 
     def __init__(
         self, module: Assembled, network: Network, train: Split, recipe: Recipe,
-        device: torch.device, teachers: Sequence[Teacher] = (),
+        device: torch.device, teachers: Sequence[Teacher] = (), first: FirstStudent | None = None,
     ) -> None:  # fmt: skip
         # Images arrive in this layout, and oneDNN's convolutions are a fifth faster in it.
         self.module: Assembled = module.to(device).to(  # type: ignore[call-overload]
@@ -79,7 +80,7 @@ class Run:
         self.passes = passes(len(train), recipe)
         self.steps_per_epoch = self.passes * len(train) // self.batch_size
         self.steps = self.steps_per_epoch * recipe.epochs
-        self.objective = Objective(module, network, train, recipe, device, teachers)
+        self.objective = Objective(module, network, train, recipe, device, teachers, first)
         self.optimizer = make_optimizer(module, self.objective, recipe)
         self.averaged = _averaged(self.module, recipe)
         self.augmenter = Augmenter(recipe.augmentation, network, device)

@@ -14,8 +14,9 @@ from torch import Tensor, nn
 
 from sessions.network import Network
 from sessions.recipe import Recipe
+from workbench.errors import UserError
 from workbench.surgery.build import Assembled, State
-from workbench.training.distillation import Teachers
+from workbench.training.distillation import FirstStudent, Teachers
 from workbench.training.features import (
     EMBEDDING,
     AuxiliaryHeads,
@@ -38,8 +39,13 @@ class Objective(nn.Module):
         recipe: Recipe,
         device: torch.device,
         teachers: Sequence[Teacher] = (),
+        first: FirstStudent | None = None,
     ) -> None:
         super().__init__()
+        if first is not None and recipe.loss == "arcface":
+            raise UserError("arcface has no logits to add to: use another loss with residual_of")
+        self.first = first
+        """A first student, whose residual the network learns."""
         # In a list, so that the network's tensors are not taken for the objective's own.
         self._module = [module]
         self.network, self.recipe = network, recipe
@@ -83,6 +89,8 @@ class Objective(nn.Module):
         """
         module = self._module[0]
         logits, features = run_with_features(module, self.network, images, self._wanted)
+        if self.first is not None:
+            logits = logits + self.first.logits(images)
         if self.changes_head:
             embedding = F.dropout(features[EMBEDDING], self.recipe.dropout, module.training)
             loss: Tensor = self.loss(self._cosines(embedding, targets), targets)

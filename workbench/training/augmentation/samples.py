@@ -1,6 +1,5 @@
 """A few training images as a recipe's augmentation makes them, small enough for a terminal."""
 
-import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -9,6 +8,7 @@ from sessions.network import Network
 from sessions.recipe import Recipe
 from workbench.training.augmentation.augment import Augmenter
 from workbench.training.images.data import Dataset
+from workbench.training.images.small import small
 
 CPU = torch.device("cpu")
 
@@ -36,9 +36,7 @@ def draw_samples(
     columns = [plain] + [
         _pixels(augmenter(plain, recipe.seed + copy), network) for copy in range(copies)
     ]
-    rows = tuple(
-        tuple(_small(column[row], edge) for column in columns) for row in range(len(where))
-    )
+    rows = tuple(tuple(small(column[row], edge) for column in columns) for row in range(len(where)))
     return rows, tuple(data.classes[train.labels[index]] for index in where)
 
 
@@ -48,10 +46,3 @@ def _pixels(images: torch.Tensor, network: Network) -> NDArray[np.uint8]:
     std = torch.tensor(network.std).view(-1, 1, 1)
     shades = ((images * std + mean) * 255).round().clamp(0, 255)
     return shades.to(torch.uint8).permute(0, 2, 3, 1).contiguous().numpy()
-
-
-def _small(image: NDArray[np.uint8], edge: int) -> bytes:
-    """RGB bytes of an image at the edge."""
-    colour = cv2.cvtColor(image, cv2.COLOR_GRAY2RGB) if image.shape[2] == 1 else image
-    small = cv2.resize(colour, (edge, edge), interpolation=cv2.INTER_AREA)
-    return np.ascontiguousarray(small).tobytes()

@@ -3,6 +3,7 @@
 Every figure carries the name of its split: F1 on images that choices were made on says so.
 """
 
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -19,6 +20,8 @@ from workbench.training.images.data import Dataset, Split
 from workbench.training.measuring.folding import fold
 from workbench.training.measuring.resampling import cells_of, f1_interval
 
+Logits = Callable[[Tensor], Tensor]
+"""Images (N, C, S, S) as the network takes them to logits (N, K)."""
 BATCH = 128
 MATRIX_CLASSES = 50
 """Of more classes no confusion matrix is kept: it would swell the session."""
@@ -36,9 +39,13 @@ def normalised(images: NDArray[np.uint8], network: Network, device: torch.device
 
 
 def predict(
-    module: Assembled, network: Network, split: Split, device: torch.device
+    module: Assembled,
+    network: Network,
+    split: Split,
+    device: torch.device,
+    added: Logits | None = None,
 ) -> NDArray[np.int64]:
-    """The class of every image.
+    """The class of every image, where `added` is given by the sum of its logits and the module's.
 
     On a CPU every core runs batches of its own: splitting the small operations of one batch over
     the cores costs more than it gives, and stalls whenever another process needs a core.
@@ -49,7 +56,10 @@ def predict(
     def classes(start: int) -> Tensor:
         with torch.inference_mode():
             batch = normalised(split.take(slice(start, start + BATCH)), network, device)
-            return folded(batch).argmax(dim=1).cpu()
+            logits = folded(batch)
+            if added is not None:
+                logits = logits + added(batch)
+            return logits.argmax(dim=1).cpu()
 
     workers = torch.get_num_threads() if device.type == "cpu" else 1
     starts = range(0, len(split), BATCH)
@@ -70,6 +80,7 @@ def judge(
     data: Dataset,
     device: torch.device,
     name: SplitName | None = None,
+    added: Logits | None = None,
 ) -> Evaluation:
     """Evaluate on a split of the data, or on the one that jobs tell F1 of.
 
@@ -77,7 +88,7 @@ def judge(
         UserError: the data has no such split.
     """
     name = name or data.judge
-    return evaluate(module, network, data.part(name), data.classes, device, name)
+    return evaluate(module, network, data.part(name), data.classes, device, name, added)
 
 
 def evaluate(
@@ -87,6 +98,7 @@ def evaluate(
     classes: tuple[str, ...],
     device: torch.device,
     name: str = VALIDATION,
+    added: Logits | None = None,
 ) -> Evaluation:
     """Macro F1 with its interval, accuracy, and the scores of each class.
 
@@ -98,7 +110,7 @@ def evaluate(
     """
     if not len(split):
         raise UserError(f"there are no {name} images to measure F1 on: hold some out")
-    predicted = predict(module, network, split, device)
+    predicted = predict(module, network, split, device, added)
     return score_predictions(split.labels, predicted, classes, name)
 
 
