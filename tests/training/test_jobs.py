@@ -297,3 +297,14 @@ def test_other_classes_than_the_data_are_refused_with_the_edit(
     }[job]
     with pytest.raises(UserError, match="edit classes:3 first"):
         run()
+
+
+def test_f1_is_told_after_every_pass_of_an_epoch(tmp_path, network, state, dataset):
+    # GIVEN images that an epoch goes through three times
+    recipe = Recipe(images_per_epoch=3 * IMAGES, epochs=2, batch_size=10, augmentation="none")
+    desk = Desk()
+    desk.wants_evaluation = lambda: False
+    run_fine_tune(network, state, dataset, recipe, CPU, desk, tmp_path / "resume.pt")
+    epochs = [epoch for epoch, _ in desk.of("evaluated")]
+    assert epochs == pytest.approx([1 / 3, 2 / 3, 1, 4 / 3, 5 / 3, 2])
+    assert desk.of("stored") == [(15,), (30,)]

@@ -226,7 +226,7 @@ def _pretrained(
 
 
 class Hooks:
-    """Ties the loop to a desk: early evaluations, checkpoints, an evaluation an epoch."""
+    """Ties the loop to a desk: checkpoints, an evaluation after each pass, others when asked."""
 
     def __init__(self, data: Dataset, desk: Desk, resume_file: Path | None) -> None:
         self.data = data
@@ -245,7 +245,8 @@ class Hooks:
 
     def after_batch(self, run: Run) -> bool:
         """Do what was asked for meanwhile; False ends the run."""
-        if self.desk.wants_evaluation():
+        ended_pass = run.has_ended_pass and self.data.judge == VALIDATION
+        if self.desk.wants_evaluation() or ended_pass:
             self.desk.evaluated(self.evaluate(run), run.epoch)
         if not self.desk.should_stop():
             return True

@@ -94,6 +94,13 @@ class Run:
         """Epochs done, with the fraction of the running one."""
         return self.step / self.steps_per_epoch
 
+    @property
+    def has_ended_pass(self) -> bool:
+        """Whether a pass through the images just ended and the epoch goes on with another."""
+        within = self.step % self.steps_per_epoch
+        done, left = divmod(within, max(self.steps_per_epoch // self.passes, 1))
+        return 0 < done < self.passes and not left
+
     def result(self) -> State:
         """The weights to keep, on the CPU: the moving average where there is one."""
         source = self.averaged.module if self.averaged is not None else self.module

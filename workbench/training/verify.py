@@ -10,8 +10,7 @@ import msgspec
 
 from sessions import history, log, macs
 from sessions.events import Edited, JobFinished, ModelOpened
-from sessions.reducer import reduce
-from sessions.replay import rebuilt
+from sessions.replay import steps
 from sessions.splits import HOLD_OUT, VALIDATION, SplitName, Splits
 from sessions.state import SessionState, Variant
 from workbench.errors import UserError
@@ -61,22 +60,21 @@ def verify(
         SessionError: the session cannot be read.
         UserError: a checkpoint is missing or damaged, or the data is not what was recorded.
     """
-    recording = log.read(folder)
-    rebuilt(recording)
+    scan = log.Scan(folder)
     recorded: dict[int, tuple[int, str]] = {}
     state = SessionState()
-    for record in recording.records:
+    for before, record, state in steps(scan):  # noqa: B007 - the last one is the end
         match record.event:
             case ModelOpened() as opened:
                 recorded[0] = (opened.macs, opened.weights_sha256)
             case Edited() as edited:
                 recorded[edited.variant] = (edited.macs, edited.weights_sha256)
             case JobFinished(checkpoint=str()) as finished:
-                job = state.jobs[finished.job]
-                if job.result is not None:
-                    parent = state.variants[job.variant]
+                job = before.jobs.get(finished.job)
+                if job is not None and job.result is not None and job.variant in before.variants:
+                    parent = before.variants[job.variant]
                     recorded[job.result] = (parent.macs, finished.weights_sha256)
-        state = reduce(state, record.event)
+    recording = scan.recording
     measured = None if skip_f1 else _Measured(state, recording.header.seed, data)
     derive = Deriver()
     checks: list[Check] = []
