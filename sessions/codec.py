@@ -20,6 +20,16 @@ class CodecError(ValueError):
     """A line that is not what it claims to be."""
 
 
+class Origin(msgspec.Struct, frozen=True, kw_only=True):
+    """The session that another one branched off from, and where."""
+
+    session: str
+    """Its folder at that time."""
+    seconds: float
+    """On its clock."""
+    records: int
+
+
 class Header(msgspec.Struct, frozen=True, kw_only=True):
     """First line of a session."""
 
@@ -30,6 +40,8 @@ class Header(msgspec.Struct, frozen=True, kw_only=True):
     model_sha256: str
     seed: int
     versions: dict[str, str] = {}
+    origin: Origin | None = None
+    """None where the session began with a model."""
 
 
 class Record(msgspec.Struct, frozen=True):
@@ -38,6 +50,11 @@ class Record(msgspec.Struct, frozen=True):
     t: float
     """Seconds since the session started, not counting the time while it was closed."""
     event: AnyEvent | Unknown
+
+
+class _KnownRecord(msgspec.Struct):
+    t: float
+    event: AnyEvent
 
 
 class _RawRecord(msgspec.Struct):
@@ -51,6 +68,7 @@ class _Kind(msgspec.Struct):
 
 KINDS = frozenset(kind.__struct_config__.tag for kind in get_args(AnyEvent))
 _encoder = msgspec.json.Encoder()
+_known_decoder = msgspec.json.Decoder(_KnownRecord)
 _record_decoder = msgspec.json.Decoder(_RawRecord)
 _event_decoder: msgspec.json.Decoder[AnyEvent] = msgspec.json.Decoder(AnyEvent)
 _kind_decoder = msgspec.json.Decoder(_Kind)
@@ -92,6 +110,15 @@ def decode_record(line: bytes) -> Record:
     Raises:
         CodecError: see `decode_event`.
     """
+    try:
+        known = _known_decoder.decode(line)
+    except UNREADABLE:
+        return _decode_in_two_steps(line)
+    return Record(known.t, known.event)
+
+
+def _decode_in_two_steps(line: bytes) -> Record:
+    """For kinds that are not known, and to tell what is wrong with a line."""
     try:
         raw = _record_decoder.decode(line)
     except UNREADABLE as error:

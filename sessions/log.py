@@ -4,6 +4,8 @@ A line that could not be written whole is cut off again, kept in memory and writ
 """
 
 import os
+import shlex
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import BinaryIO
 
@@ -11,6 +13,7 @@ import msgspec
 
 from sessions import codec
 from sessions.codec import CodecError, Header, Record
+from sessions.records import Records
 
 LOG_NAME = "session.jsonl"
 CHECKPOINTS = "checkpoints"
@@ -26,7 +29,7 @@ class Recording(msgspec.Struct, frozen=True):
     """A session as read from disk."""
 
     header: Header
-    records: list[Record]
+    records: Sequence[Record]
     length: int
     """Bytes up to the end of the last whole line."""
     is_torn: bool
@@ -36,6 +39,80 @@ class Recording(msgspec.Struct, frozen=True):
     def seconds(self) -> float:
         """Time of the last record."""
         return self.records[-1].t if self.records else 0.0
+
+
+class Scan:
+    """One pass over a session: checks every line and tells its record.
+
+    The records told are without statistics of weights in memory. Once the pass is over,
+    `recording` decodes what is asked for.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        """Read the header.
+
+        Raises:
+            SessionError: no session here, or one that cannot be read.
+        """
+        self.folder = folder
+        self.path = folder / LOG_NAME
+        try:
+            self._file = open(self.path, "rb")  # noqa: SIM115 - lives as long as the records
+            line = self._file.readline()
+        except (FileNotFoundError, NotADirectoryError):
+            raise SessionError(
+                f"{folder} is not a session: it has no {LOG_NAME}; name the folder that "
+                "workbench printed when the session was closed"
+            ) from None
+        except OSError as error:
+            raise SessionError(f"cannot read {self.path}: {error.strerror}") from error
+        self.records = Records(self._file, len(line))
+        self.is_torn = False
+        if not line.endswith(b"\n"):
+            raise SessionError(
+                f"{self.path} is empty: the session was cut off before its first step; "
+                "start a new one"
+            )
+        try:
+            self.header = codec.decode_header(line)
+        except CodecError as error:
+            raise SessionError(f"{self.path}, line 1: {error}") from error
+
+    def __iter__(self) -> Iterator[Record]:
+        """Every record in order, once.
+
+        Raises:
+            SessionError: a broken line, which is named.
+        """
+        for line in self._file:
+            if not line.endswith(b"\n"):
+                self.is_torn = True
+                return
+            try:
+                record = codec.decode_record(line)
+            except CodecError as error:
+                raise self.broken(len(self.records), str(error)) from error
+            yield self.records.added(line, record)
+
+    def broken(self, index: int, reason: str) -> SessionError:
+        """The error of a record that cannot be used, with what can be done about it."""
+        line = f"{self.path}, line {index + 2}: {reason}"
+        if not index:
+            return SessionError(f"{line}; nothing stands before it: start a new session")
+        records = "record" if index == 1 else f"{index:,} records"
+        return SessionError(
+            f"{line}; the {records} before it can be kept as a session of their own: "
+            f"workbench branch {shlex.quote(str(self.folder))} OUT --salvage"
+        )
+
+    def misfit(self, index: int, error: Exception) -> SessionError:
+        """The error of a record whose event does not fit the ones before it."""
+        return self.broken(index, f"it does not fit the lines before it ({error})")
+
+    @property
+    def recording(self) -> Recording:
+        """What was read."""
+        return Recording(self.header, self.records, self.records.end, self.is_torn)
 
 
 def is_session(path: Path) -> bool:
@@ -49,29 +126,10 @@ def read(folder: Path) -> Recording:
     Raises:
         SessionError: no session here, or a broken line, which is named.
     """
-    file = folder / LOG_NAME
-    try:
-        content = file.read_bytes()
-    except FileNotFoundError:
-        raise SessionError(
-            f"{folder} is not a session: it has no {LOG_NAME}; name the folder that "
-            "workbench printed when the session was closed"
-        ) from None
-    except OSError as error:
-        raise SessionError(f"cannot read {file}: {error.strerror}") from error
-    *lines, rest = content.split(b"\n")
-    if not lines:
-        raise SessionError(f"{file} is empty: the session was cut off before its first step")
-    records: list[Record] = []
-    number = 1
-    try:
-        header = codec.decode_header(lines[0])
-        for line in lines[1:]:
-            number += 1
-            records.append(codec.decode_record(line))
-    except CodecError as error:
-        raise SessionError(f"{file}, line {number}: {error}") from error
-    return Recording(header, records, len(content) - len(rest), bool(rest))
+    scan = Scan(folder)
+    for _ in scan:
+        pass
+    return scan.recording
 
 
 class SessionLog:

@@ -3,6 +3,7 @@
 Every handler returns a new frozen state that shares what did not change.
 """
 
+from collections.abc import Iterable
 from functools import singledispatch
 
 import msgspec
@@ -10,6 +11,7 @@ import msgspec
 from sessions import edits, events, macs
 from sessions.events import RAW, AnyEvent, Unknown
 from sessions.state import CurvePoint, Job, Recovered, Rung, SessionState, Variant
+from sessions.stored_stats import joined
 
 CURVE_POINTS = 400
 """A curve longer than this loses every second point, so that a long job stays bounded."""
@@ -20,12 +22,43 @@ def reduce(state: SessionState, event: AnyEvent | Unknown) -> SessionState:
     return _reduce(event, state)
 
 
-def reduce_all(recorded: list[AnyEvent | Unknown]) -> SessionState:
+def reduce_all(recorded: Iterable[AnyEvent | Unknown]) -> SessionState:
     """The state after all events."""
-    state = SessionState()
+    reduction = Reduction()
     for event in recorded:
-        state = reduce(state, event)
-    return state
+        reduction.add(event)
+    return reduction.state
+
+
+class Reduction:
+    """Reduces many events: to the same state, but a job's progress reports in a row at once."""
+
+    def __init__(self, state: SessionState | None = None) -> None:
+        self._state = SessionState() if state is None else state
+        self._waiting: list[events.JobProgressed] = []
+
+    def add(self, event: AnyEvent | Unknown) -> None:
+        """Take the next event."""
+        waiting = self._waiting
+        if isinstance(event, events.JobProgressed):
+            if waiting and waiting[-1].job != event.job:
+                self._take_waiting()
+            waiting.append(event)
+            return
+        if waiting:
+            self._take_waiting()
+        self._state = reduce(self._state, event)
+
+    @property
+    def state(self) -> SessionState:
+        """The state after all events so far."""
+        self._take_waiting()
+        return self._state
+
+    def _take_waiting(self) -> None:
+        if self._waiting:
+            self._state = _progressed(self._state, self._waiting)
+            self._waiting.clear()
 
 
 def _with(state: SessionState, **changes: object) -> SessionState:
@@ -125,7 +158,7 @@ def _(event: events.Edited, state: SessionState) -> SessionState:
     confirmed = msgspec.structs.replace(
         pending,
         weights_sha256=event.weights_sha256,
-        stats=parent.stats | event.stats,
+        stats=joined(parent.stats, event.stats),
         is_pending=False,
         is_preparation=event.is_preparation,
         exact=event.exact,
@@ -188,21 +221,28 @@ def _(event: events.JobStarted, state: SessionState) -> SessionState:
 
 @_reduce.register
 def _(event: events.JobProgressed, state: SessionState) -> SessionState:
-    job = state.jobs.get(event.job)
+    return _progressed(state, [event])
+
+
+def _progressed(state: SessionState, reports: list[events.JobProgressed]) -> SessionState:
+    """The state after reports of one job."""
+    last = reports[-1]
+    job = state.jobs.get(last.job)
     if job is None:
         return state
     losses = job.losses
-    if event.loss is not None:
-        losses = _extended(losses, CurvePoint(event.epoch, event.loss))
+    points = [CurvePoint(each.epoch, each.loss) for each in reports if each.loss is not None]
+    if points:
+        losses = _extended(losses, *points)
     return _with_job(
         state,
-        event.job,
-        phase=event.phase,
-        step=event.step,
-        steps=event.steps,
-        epoch=event.epoch,
-        images_per_s=event.images_per_s,
-        left_s=event.left_s,
+        last.job,
+        phase=last.phase,
+        step=last.step,
+        steps=last.steps,
+        epoch=last.epoch,
+        images_per_s=last.images_per_s,
+        left_s=last.left_s,
         losses=losses,
     )
 
@@ -219,10 +259,10 @@ def _(event: events.Evaluated, state: SessionState) -> SessionState:
         return state
     epoch = 0.0 if event.epoch is None else event.epoch
     f1s = _extended(job.f1s, CurvePoint(epoch, event.evaluation.f1))
-    state = _with_job(state, event.job, evaluation=event.evaluation, f1s=f1s)
+    rungs = job.rungs
     if event.rung:
-        rungs = (*state.jobs[event.job].rungs, Rung(event.rung, event.evaluation, epoch))
-        state = _with_job(state, event.job, rungs=rungs)
+        rungs = (*rungs, Rung(event.rung, event.evaluation, epoch))
+    state = _with_job(state, event.job, evaluation=event.evaluation, f1s=f1s, rungs=rungs)
     if event.rung not in ("", RAW) and job.kind == "evaluate" and job.variant in state.variants:
         return _with_recoverable(state, job.variant, Rung(event.rung, event.evaluation, epoch))
     if event.epoch is None and job.variant in state.variants:
@@ -268,7 +308,7 @@ def _(event: events.JobFinished, state: SessionState) -> SessionState:
         macs=parent.macs,
         checkpoint=event.checkpoint,
         weights_sha256=event.weights_sha256,
-        stats=parent.stats | event.stats,
+        stats=joined(parent.stats, event.stats),
         evaluation=event.evaluation,
     )
     is_untouched = state.current == job.variant
@@ -370,7 +410,10 @@ def _job_label(job: Job, *, is_stopped: bool) -> str:
     return f"fine-tune, {epochs} epochs"
 
 
-def _extended(curve: tuple[CurvePoint, ...], point: CurvePoint) -> tuple[CurvePoint, ...]:
-    if len(curve) >= CURVE_POINTS:
-        curve = curve[::2]
-    return (*curve, point)
+def _extended(curve: tuple[CurvePoint, ...], *points: CurvePoint) -> tuple[CurvePoint, ...]:
+    longer = list(curve)
+    for point in points:
+        if len(longer) >= CURVE_POINTS:
+            longer = longer[::2]
+        longer.append(point)
+    return tuple(longer)

@@ -3,10 +3,11 @@
 import msgspec
 
 from sessions import edits
-from sessions.events import DataOpened, Evaluation, JobKind, LayerStats, RanksDescribed
+from sessions.events import DataOpened, Evaluation, JobKind, RanksDescribed
 from sessions.network import Network
 from sessions.recipe import Recipe
 from sessions.score import CONTEST, Rule
+from sessions.stored_stats import Stats
 
 
 class Rung(msgspec.Struct, frozen=True):
@@ -23,7 +24,7 @@ class Recovered(msgspec.Struct, frozen=True, kw_only=True):
     recipe: Recipe
     checkpoint: str
     weights_sha256: str
-    stats: dict[str, LayerStats]
+    stats: Stats
     evaluation: Evaluation | None
 
 
@@ -41,7 +42,7 @@ class Variant(msgspec.Struct, frozen=True, kw_only=True):
     checkpoint: str | None = None
     """Stored weights; None where they follow from the parent's by the edit."""
     weights_sha256: str = ""
-    stats: dict[str, LayerStats] = {}
+    stats: Stats = {}
     evaluation: Evaluation | None = None
     recoverable: Rung | None = None
     """The best rung of the ladder that was climbed by itself: what a recovery brings back."""

@@ -102,12 +102,13 @@ class Recorder:
         if is_new:
             return
         try:
-            recording = log.read(self.folder)
-            self.state = rebuilt(recording)
+            scan = log.Scan(self.folder)
+            self.state = rebuilt(scan)
         except log.SessionError as error:
             raise UserError(str(error)) from error
         if self.state.current is None:
             raise UserError(f"{self.folder} ended before a model was open: start a new session")
+        recording = scan.recording
         self.seed = recording.header.seed
         self._began = -recording.seconds
         try:

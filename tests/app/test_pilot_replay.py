@@ -49,7 +49,7 @@ async def test_keys_that_edit_do_nothing(replayed: Any) -> None:
     async with replayed() as (player, app, pilot):
         await pilot.press("9")
         before = player.state
-        await pilot.press("r", "f", "F", "e", "x", "c", "u", "ctrl+r", "s")
+        await pilot.press("r", "f", "F", "x", "c", "u", "ctrl+r", "s")
         await pilot.pause()
         assert player.state is before or player.state == before
         assert isinstance(app.screen, MainScreen)
@@ -77,7 +77,7 @@ async def test_it_plays_to_the_end_and_stops_there(
         await until(pilot, lambda: player.playback.is_at_end)
         await pilot.pause()
         assert not player.view.is_playing
-        assert shows(app.main.query_one(ReplayBar)).startswith("‖ 0:08 / 0:08")
+        assert "‖ 0:08 / 0:08" in shows(app.main.query_one(ReplayBar))
         assert "0.8120" in shows(app.main.query_one(ScorePanel))
 
 
@@ -143,12 +143,11 @@ async def test_speed_changes_by_notches_and_is_shown(
 
 async def test_a_click_on_the_bar_seeks_there(replayed: Any, shows: Callable[..., str]) -> None:
     async with replayed() as (player, app, pilot):
-        line = shows(app.main.query_one(ReplayBar))
-        first, last = line.index("●"), line.rindex("─")
-        await pilot.click(ReplayBar, offset=(1 + (first + last) // 2, 0))
+        width = app.main.query_one(ReplayBar).size.width
+        await pilot.click(ReplayBar, offset=(1 + (width - 1) // 2, 0))
         total = player.playback.timeline.seconds
         assert 0.45 * total < player.playback.seconds < 0.55 * total
-        await pilot.click(ReplayBar, offset=(1 + last, 0))
+        await pilot.click(ReplayBar, offset=(width, 0))
         assert player.playback.is_at_end
 
 
@@ -173,6 +172,8 @@ async def test_help_and_variants_open_and_edit_nothing(
         assert isinstance(app.screen, VariantsScreen)
         await pilot.press("up", "enter")
         assert player.state.current == 3
+        await pilot.press("escape")
+        await pilot.pause()
         await pilot.press("question_mark")
         await pilot.pause()
         assert isinstance(app.screen, HelpScreen)

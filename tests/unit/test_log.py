@@ -83,7 +83,7 @@ def test_what_is_appended_reads_back(tmp_path):
     file = write(tmp_path)
     recording = log.read(tmp_path)
     assert recording.header == HEADER
-    assert recording.records == RECORDS
+    assert list(recording.records) == RECORDS
     assert (recording.length, recording.is_torn) == (file.stat().st_size, False)
     assert recording.seconds == 2.0
 
@@ -91,7 +91,7 @@ def test_what_is_appended_reads_back(tmp_path):
 def test_a_session_without_events_reads_back(tmp_path):
     write(tmp_path, [])
     recording = log.read(tmp_path)
-    assert (recording.records, recording.seconds, recording.is_torn) == ([], 0.0, False)
+    assert (list(recording.records), recording.seconds, recording.is_torn) == ([], 0.0, False)
 
 
 def test_a_session_is_a_folder_with_a_log(tmp_path):
@@ -108,7 +108,7 @@ def test_a_log_cut_at_any_byte_of_its_last_line_still_opens(tmp_path):
     for end in range(whole, len(content)):
         file.write_bytes(content[:end])
         recording = log.read(tmp_path)
-        assert recording.records == RECORDS[:-1]
+        assert list(recording.records) == RECORDS[:-1]
         assert (recording.length, recording.is_torn) == (whole, end > whole)
 
 
@@ -118,7 +118,7 @@ def test_a_log_cut_anywhere_keeps_the_lines_before(tmp_path):
     for end in range(content.index(b"\n") + 1, len(content)):
         file.write_bytes(content[:end])
         recording = log.read(tmp_path)
-        assert recording.records == RECORDS[: content[:end].count(b"\n") - 1]
+        assert list(recording.records) == RECORDS[: content[:end].count(b"\n") - 1]
 
 
 def test_a_log_cut_within_its_header_is_named_as_cut_off(tmp_path):
@@ -138,7 +138,7 @@ def test_a_torn_line_is_overwritten_by_the_next_record(tmp_path):
     again.append(RECORDS[-1])
     again.close()
     assert file.read_bytes() == content
-    assert log.read(tmp_path).records == RECORDS
+    assert list(log.read(tmp_path).records) == RECORDS
 
 
 BROKEN_LINES = [
@@ -188,9 +188,49 @@ def test_a_session_of_a_newer_version_says_what_to_do(tmp_path):
     assert "upgrade workbench" in error_of(tmp_path)
 
 
+@pytest.mark.parametrize(
+    ("number", "wanted"),
+    [
+        (2, "nothing stands before it: start a new session"),
+        (3, "the record before it can be kept"),
+        (5, "the 3 records before it can be kept"),
+    ],
+)
+def test_a_broken_line_says_what_can_be_kept_and_how(tmp_path, number, wanted):
+    file = write(tmp_path)
+    lines = file.read_bytes().split(b"\n")
+    lines[number - 1] = b"{}"
+    file.write_bytes(b"\n".join(lines))
+    found = error_of(tmp_path)
+    assert wanted in found
+    assert (f"workbench branch {tmp_path} OUT --salvage" in found) == (number > 2)
+
+
+def test_records_are_decoded_where_they_are_asked_for(tmp_path):
+    write(tmp_path)
+    records = log.read(tmp_path).records
+    assert [records[index] for index in range(-4, 4)] == RECORDS * 2
+    assert records[1:3] == RECORDS[1:3]
+    assert records[::-1] == RECORDS[::-1]
+    with pytest.raises(IndexError):
+        records[4]
+
+
+def test_records_stay_readable_while_the_session_goes_on(tmp_path):
+    write(tmp_path)
+    recording = log.read(tmp_path)
+    again = SessionLog(tmp_path, recording.length)
+    again.append(RECORDS[0])
+    again.close()
+    assert list(recording.records) == RECORDS
+    assert len(log.read(tmp_path).records) == 5
+
+
 def test_a_folder_without_a_session_says_what_to_do(tmp_path):
     assert "is not a session" in error_of(tmp_path)
     assert "is not a session" in error_of(tmp_path / "none")
+    (tmp_path / "file").touch()
+    assert "is not a session" in error_of(tmp_path / "file")
 
 
 def test_a_log_that_cannot_be_read_is_an_error_in_words(tmp_path):
@@ -213,7 +253,7 @@ def test_each_record_is_on_disk_when_append_returns(tmp_path):
     written = SessionLog.create(tmp_path, HEADER)
     for count, record in enumerate(RECORDS, start=1):
         written.append(record)
-        assert log.read(tmp_path).records == RECORDS[:count]
+        assert list(log.read(tmp_path).records) == RECORDS[:count]
     written.close()
 
 
@@ -237,7 +277,7 @@ def test_a_write_in_pieces_is_completed(failing, tmp_path):
     failing._file.chunk = 7
     for record in RECORDS:
         failing.append(record)
-    assert log.read(tmp_path).records == RECORDS
+    assert list(log.read(tmp_path).records) == RECORDS
 
 
 @pytest.mark.parametrize("takes", [0, 1, 20, 10**6])
@@ -248,7 +288,7 @@ def test_a_failed_write_leaves_no_torn_line(failing, tmp_path, takes):
     with pytest.raises(OSError, match="No space left"):
         failing.append(RECORDS[1])
     recording = log.read(tmp_path)
-    assert recording.records == RECORDS[:1]
+    assert list(recording.records) == RECORDS[:1]
     assert not recording.is_torn
     assert failing.unsaved == 1
 
@@ -265,7 +305,7 @@ def test_records_that_could_not_be_written_come_with_the_next(failing, tmp_path,
     failing.append(RECORDS[failures])
     assert failing.unsaved == 0
     recording = log.read(tmp_path)
-    assert recording.records == RECORDS[: failures + 1]
+    assert list(recording.records) == RECORDS[: failures + 1]
     assert not recording.is_torn
 
 
@@ -289,9 +329,9 @@ def test_a_record_that_cannot_be_synced_counts_as_unsaved(failing, tmp_path, mon
         with pytest.raises(OSError, match="Input/output"):
             failing.append(RECORDS[0])
     assert failing.unsaved == 1
-    assert log.read(tmp_path).records == []
+    assert list(log.read(tmp_path).records) == []
     failing.append(RECORDS[1])
-    assert log.read(tmp_path).records == RECORDS[:2]
+    assert list(log.read(tmp_path).records) == RECORDS[:2]
 
 
 def test_closing_writes_what_could_not_be_written_before(failing, tmp_path):
@@ -300,4 +340,4 @@ def test_closing_writes_what_could_not_be_written_before(failing, tmp_path):
         failing.append(RECORDS[0])
     failing._file.is_broken = False
     failing.close()
-    assert log.read(tmp_path).records == RECORDS[:1]
+    assert list(log.read(tmp_path).records) == RECORDS[:1]

@@ -1,15 +1,20 @@
 """A timeline gives the same states as reducing from the start; a playback moves along it."""
 
+import itertools
 import random
 
+import msgspec
 import pytest
 
 from sessions import events, macs
-from sessions.codec import Record
+from sessions.codec import Header, Record
 from sessions.edits import UnitOff
+from sessions.events import LayerStats, Unknown
+from sessions.log import Scan, SessionError, SessionLog
 from sessions.reducer import reduce, reduce_all
-from sessions.replay import SNAPSHOT_EVERY, SPEEDS, Playback, Timeline
+from sessions.replay import SPEEDS, Playback, Timeline, rebuilt, steps
 from sessions.state import SessionState
+from sessions.stored_stats import KEPT
 
 
 @pytest.fixture(scope="module")
@@ -19,6 +24,9 @@ def opened(published):
         source="m", sha256="", checkpoint="stored", network=network, weights_sha256="", stats={},
         macs=macs.count(network), ptflops_macs=0,
     )  # fmt: skip
+
+
+SNAPSHOT_EVERY = 256
 
 
 def progress(step, loss=1.0):
@@ -51,7 +59,7 @@ def short(opened):
 
 
 def test_every_state_equals_straightforward_reduction(records):
-    timeline = Timeline(records)
+    timeline = Timeline(records, snapshot_every=SNAPSHOT_EVERY)
     state = SessionState()
     assert timeline.state_at(0) == state
     for index, record in enumerate(records, start=1):
@@ -61,7 +69,7 @@ def test_every_state_equals_straightforward_reduction(records):
 
 
 def test_states_asked_for_in_any_order_are_the_same(records):
-    forward, random_order = Timeline(records), Timeline(records)
+    forward, random_order = (Timeline(records, snapshot_every=SNAPSHOT_EVERY) for _ in range(2))
     rng = random.Random(8)
     for index in [len(records), 0, *rng.sample(range(len(records)), 40)]:
         wanted = reduce_all([record.event for record in records[:index]])
@@ -210,3 +218,121 @@ def test_an_empty_recording_is_at_its_end():
     playback.step(-1)
     playback.seek(5.0)
     assert (playback.index, playback.seconds, playback.state) == (0, 0.0, SessionState())
+
+
+def written(folder, records):
+    log_file = SessionLog.create(folder, Header(created="", model_sha256="", seed=0))
+    for record in records:
+        log_file.append(record)
+    log_file.close()
+    return folder
+
+
+STATS = {"init.conv": LayerStats(9, 0.0, 0.1, 0.0, -1.0, 1.0, (1, 2, 3))}
+OTHER = {"init.conv": LayerStats(9, 0.5, 0.2, 0.0, -1.0, 1.0, (3, 2, 1))}
+HEAD = {"output.conv": LayerStats(4, 0.0, 0.3, 0.0, -1.0, 1.0, (4,))}
+
+
+@pytest.fixture
+def with_stats(opened):
+    """Statistics of the opened model, one layer's new ones, another layer's, then all anew."""
+    job = events.JobQueued(job=1, job_kind="fine-tune", variant=2, result=3)
+    done = events.JobFinished(job=1, checkpoint="new", stats=STATS | HEAD)
+    change = msgspec.structs.replace
+    found = [
+        change(opened, stats=STATS), change(edited(1), stats=OTHER), change(edited(2), stats=HEAD),
+        job, events.JobStarted(job=1, device="cpu", steps=9), *(progress(n) for n in range(5)),
+        done, edited(4), Unknown("of-tomorrow", b'{"kind":"of-tomorrow","x":1}'),
+    ]  # fmt: skip
+    return [Record(0.5 * index, event) for index, event in enumerate(found)]
+
+
+def test_a_session_on_disk_gives_the_same_states_as_its_records(tmp_path, with_stats):
+    on_disk = Timeline(Scan(written(tmp_path, with_stats)), snapshot_every=4)
+    held = Timeline(with_stats)
+    for index in [*range(len(with_stats) + 1), *reversed(range(len(with_stats)))]:
+        assert on_disk.state_at(index) == held.state_at(index)
+    assert list(on_disk.records) == with_stats
+    assert on_disk.records[-1] == with_stats[-1]
+    assert on_disk.records[2:5] == with_stats[2:5]
+
+
+def test_statistics_are_read_when_they_are_asked_for_and_let_go_again(tmp_path, with_stats):
+    scan = Scan(written(tmp_path, with_stats))
+    state = Timeline(scan).state_at(len(with_stats))
+    shelf, read = scan.records._shelf, []
+    real = shelf.read
+    shelf.read = lambda index: read.append(index) or real(index)
+    assert len(state.variants[2].stats) == 2
+    assert "init.conv" in state.variants[2].stats
+    assert read == []
+    assert dict(state.variants[2].stats) == OTHER | HEAD
+    assert sorted(set(read)) == [1, 2]
+    assert dict(state.variants[3].stats) == STATS | HEAD
+    assert set(read) == {1, 2, 10}
+    for _ in range(2 * KEPT):  # others are looked at meanwhile
+        dict(shelf.put(0, STATS))
+    read.clear()
+    assert dict(state.variants[2].stats) == OTHER | HEAD
+    assert set(read) == {1, 2}
+
+
+def test_new_statistics_go_over_those_on_disk(tmp_path, with_stats):
+    state = Timeline(Scan(written(tmp_path, with_stats))).state_at(3)
+    event = msgspec.structs.replace(edited(3), stats=STATS)
+    after = reduce(state, event)
+    assert dict(after.variants[3].stats) == STATS | HEAD
+    assert after.variants[2].stats == OTHER | HEAD
+
+
+def test_progress_in_a_row_comes_to_the_same_as_one_by_one(opened):
+    queued = [events.JobQueued(job=n, job_kind="fine-tune", variant=0) for n in (1, 2)]
+    reports = [progress(n, loss=None if n % 7 == 0 else n / 3) for n in range(900)]
+    other = [msgspec.structs.replace(report, job=2) for report in reports[:5]]
+    recorded = [opened, *queued, *reports[:450], *other, *reports[450:], progress(1)]
+    state = SessionState()
+    for event in recorded:
+        state = reduce(state, event)
+    assert reduce_all(recorded) == state
+    assert len(state.jobs[1].losses) <= 400
+
+
+@pytest.mark.parametrize("use", [Timeline, rebuilt, lambda scan: list(steps(scan))])
+def test_an_event_that_does_not_fit_names_its_line_and_what_to_do(tmp_path, opened, use):
+    misfit = msgspec.structs.replace(edited(1), edit=UnitOff("stage9.unit1"))
+    folder = written(tmp_path, [Record(0.0, opened), Record(1.0, progress(1)), Record(2.0, misfit)])
+    with pytest.raises(SessionError) as caught:
+        use(Scan(folder))
+    assert "line 4: it does not fit the lines before it" in str(caught.value)
+    assert f"workbench branch {folder} OUT --salvage" in str(caught.value)
+
+
+def test_steps_tell_the_states_around_every_record(with_stats):
+    found = list(steps(with_stats))
+    assert [record for _, record, _ in found] == with_stats
+    assert found[0][0] == SessionState()
+    assert all(a[2] is b[0] for a, b in itertools.pairwise(found))
+    assert found[-1][2] == rebuilt(with_stats)
+
+
+def test_jumping_goes_from_mark_to_mark_and_pauses(short):
+    edits = short.timeline.marks.edits
+    found = [(short.jump(edits, 1), short.index, short.seconds) for _ in range(4)]
+    assert found == [(True, 2, 1.0), (True, 5, 3.0), (True, 6, 4.0), (False, 6, 4.0)]
+    assert not short.is_playing
+    assert short.jump(edits, -1)
+    assert short.index == 5
+
+
+def test_idle_times_can_be_played_and_the_moment_stays():
+    playback = Playback(Timeline([Record(t, progress(1)) for t in (1.0, 61.0, 62.0)]))
+    playback.seek(2.5)
+    assert (playback.index, playback.skips_idle) == (1, True)
+    playback.skip_idle(is_on=False)
+    assert (playback.index, playback.seconds, playback.skips_idle) == (1, 2.5, False)
+    playback.seek(50.0)
+    playback.skip_idle(is_on=True)
+    assert playback.index == 1
+    assert playback.clock.index_at(playback.seconds) == 1
+    playback.advance(0.5)
+    assert playback.index == 2

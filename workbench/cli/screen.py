@@ -13,16 +13,22 @@ from sessions import log
 from sessions.recipe import load as load_recipe
 from sessions.score import load_rule
 from sessions.splits import Splits
+from workbench.cli.branching import branch
+from workbench.cli.config import OnlyAscii, Theme, chosen
 from workbench.cli.output import Json
 from workbench.cli.splits import Fold, Folds, HoldOut, Seed, TrainAll, chosen_splits
+from workbench.cli.writing import explained, write_whole
 from workbench.errors import UserError
 
 if TYPE_CHECKING:
     from workbench.app import WorkbenchApp
+    from workbench.config import Config
     from workbench.live import LiveSession
     from workbench.player import Player
 
 DEMO = Path(__file__).parent.parent / "demo"
+SMALLEST, LARGEST = (20, 6), (500, 300)
+"""Columns and rows of a picture."""
 Device = Annotated[str, typer.Option(help="auto, cpu or cuda.")]
 
 
@@ -52,24 +58,19 @@ def open_(
     folds: Folds = 0,
     fold: Fold = 0,
     train_all: TrainAll = False,
+    theme: Theme = None,
+    only_ascii: OnlyAscii = False,
 ) -> None:
     """Open a model, or a session, in the workbench."""
     from workbench.live import LiveSession, Opening
 
+    config = chosen(theme, only_ascii=only_ascii)
+
     _check_terminal("inspect, edit, train and evaluate work without one")
-    is_session = log.is_session(model)
     splits = chosen_splits(
         seed=seed, hold_out=hold_out, folds=folds, fold=fold, train_all=train_all
     )
-    if is_session and (session is not None or input_size is not None or splits != Splits()):
-        raise UserError(
-            "a session goes on as it is: leave --session, --input-size, --seed, --hold-out, "
-            "--folds and --train-all out"
-        )
-    if not model.exists():
-        raise UserError(f"no file {model}: check the path")
-    if model.is_dir() and not is_session:
-        raise UserError(f"{model} is a folder without a session: name a model file or a session")
+    is_session = checked_model(model, session, input_size, splits)
     folder = model if is_session else session or new_session_folder(model.stem)
     _show(
         LiveSession(
@@ -83,7 +84,8 @@ def open_(
                 rule=load_rule(rule) if rule else None,
                 splits=splits,
             )
-        )
+        ),
+        config,
     )
 
 
@@ -93,6 +95,8 @@ def demo(
     ] = False,
     session: Annotated[Path | None, typer.Option(help="New session folder.")] = None,
     as_json: Json = False,
+    theme: Theme = None,
+    only_ascii: OnlyAscii = False,
 ) -> None:
     """Open the embedded model and data: switch units off, press r, watch F1 come back."""
     from workbench.live import LiveSession, Opening
@@ -107,7 +111,7 @@ def demo(
         recipe=load_recipe(DEMO / "recipe.toml"),
     )
     if not headless:
-        _show(LiveSession(opening))
+        _show(LiveSession(opening), chosen(theme, only_ascii=only_ascii))
         return
     from workbench.cli.verify import run_demo_headless
 
@@ -116,7 +120,9 @@ def demo(
 
 def replay(
     folder: Annotated[Path, typer.Argument(metavar="SESSION", help="A session folder.")],
-    speed: Annotated[float, typer.Option(help="0.25 to 64.", min=0.25, max=64)] = 1.0,
+    speed: Annotated[
+        float | None, typer.Option(help="0.25 to 64; else the config file's.", min=0.25, max=64)
+    ] = None,
     verify: Annotated[
         bool, typer.Option("--verify", help="Rebuild it without a screen and compare.")
     ] = False,
@@ -130,6 +136,8 @@ def replay(
         bool, typer.Option("--skip-f1", help="With --verify: do not measure F1 again.")
     ] = False,
     as_json: Json = False,
+    theme: Theme = None,
+    only_ascii: OnlyAscii = False,
 ) -> None:
     """Play a recorded session in the same screen, or verify it."""
     if verify:
@@ -139,11 +147,12 @@ def replay(
         return
     from workbench.player import Player
 
-    player = Player(folder, speed)
+    config = chosen(theme, only_ascii=only_ascii)
+    player = Player(folder, config.replay_speed if speed is None else speed)
     _check_terminal("replay --verify works without one")
     if player.is_torn:
         print("note: the last line was cut off and is left out", file=sys.stderr)
-    _app(player).run()
+    _run(_app(player, config))
 
 
 def screenshot(
@@ -156,23 +165,64 @@ def screenshot(
     size: Annotated[str, typer.Option(help="Columns x rows.")] = "120x36",
     select: Annotated[str | None, typer.Option(help="Row to put the cursor on.")] = None,
     panel: Annotated[int, typer.Option(help="Panel 1 to 3 where they are tabs.", min=1, max=3)] = 1,
+    bar: Annotated[bool, typer.Option(help="Show the replay's bar below.")] = True,
+    theme: Theme = None,
+    only_ascii: OnlyAscii = False,
 ) -> None:
     """Write the screen of a recorded session as an SVG picture."""
     from workbench.picture import draw
     from workbench.player import Player
 
-    try:
-        columns, rows = (int(part) for part in size.split("x"))
-    except ValueError:
-        raise UserError(f"--size takes columns x rows like 120x36, not {size!r}") from None
+    columns, rows = _parsed_size(size)
     player = Player(folder, is_paused=True)
-    player.playback.seek(player.playback.timeline.seconds if at is None else at)
-    svg = asyncio.run(draw(player, (columns, rows), select, panel))
-    try:
-        out.write_text(svg, encoding="utf-8")
-    except OSError as error:
-        raise UserError(f"cannot write {out}: {error.strerror}") from error
+    length = player.playback.timeline.seconds
+    if at is not None and at > length:
+        raise UserError(f"--at {at:g} is after the end: the replay of {folder} has {length:.1f} s")
+    player.playback.seek(length if at is None else at)
+    config = chosen(theme, only_ascii=only_ascii)
+    svg = asyncio.run(draw(player, (columns, rows), config, select, panel, has_bar=bar))
+    with explained(out):
+        write_whole(out, svg)
     print(f"saved {out}")
+
+
+def _parsed_size(text: str) -> tuple[int, int]:
+    """Columns and rows.
+
+    Raises:
+        UserError: not of that form, or no terminal's size.
+    """
+    try:
+        columns, rows = (int(part) for part in text.split("x"))
+    except ValueError:
+        raise UserError(f"--size takes columns x rows like 120x36, not {text!r}") from None
+    if not (SMALLEST[0] <= columns <= LARGEST[0] and SMALLEST[1] <= rows <= LARGEST[1]):
+        raise UserError(
+            f"--size {text} is not possible: from {SMALLEST[0]}x{SMALLEST[1]} to "
+            f"{LARGEST[0]}x{LARGEST[1]}"
+        )
+    return columns, rows
+
+
+def checked_model(
+    model: Path, session: Path | None, input_size: int | None, splits: Splits = Splits()
+) -> bool:
+    """Whether what is to be opened is a session.
+
+    Raises:
+        UserError: there is nothing to open, or a session is to be what it is not.
+    """
+    is_session = log.is_session(model)
+    if is_session and (session is not None or input_size is not None or splits != Splits()):
+        raise UserError(
+            "a session goes on as it is: leave --session, --input-size, --seed, --hold-out, "
+            "--folds and --train-all out"
+        )
+    if not model.exists():
+        raise UserError(f"no file {model}: check the path")
+    if model.is_dir() and not is_session:
+        raise UserError(f"{model} is a folder without a session: name a model file or a session")
+    return is_session
 
 
 def new_session_folder(name: str) -> Path:
@@ -197,7 +247,8 @@ def _absolute(data: str | None) -> str | None:
 
 
 def _has_terminal() -> bool:
-    return sys.stdin.isatty() and sys.stdout.isatty()
+    """Whether there is one, or a browser in its place."""
+    return "TEXTUAL_DRIVER" in os.environ or (sys.stdin.isatty() and sys.stdout.isatty())
 
 
 def _check_terminal(otherwise: str) -> None:
@@ -205,22 +256,29 @@ def _check_terminal(otherwise: str) -> None:
         raise UserError(f"this needs a terminal; {otherwise}")
 
 
-def _app(source: "LiveSession | Player") -> "WorkbenchApp":
+def _app(source: "LiveSession | Player", config: "Config") -> "WorkbenchApp":
     """The application, at twice Textual's frames a second: keys are answered sooner."""
     os.environ.setdefault("TEXTUAL_FPS", "120")  # read when Textual is imported
     from workbench.app import WorkbenchApp
 
-    return WorkbenchApp(source)
+    return WorkbenchApp(source, config)
 
 
-def _show(live: "LiveSession") -> None:
+def _show(live: "LiveSession", config: "Config") -> None:
     live.claim()
-    app = _app(live)
+    _run(_app(live, config))
+
+
+def _run(app: "WorkbenchApp") -> None:
+    """Show it until the user quits; a live session, also one that branched off, is named then."""
     problem = app.run()
     if problem:
         raise UserError(problem)
     if app.return_code:
         raise typer.Exit(app.return_code)
+    live = app.live
+    if live is None:
+        return
     if live.log_error:
         print(f"error: the session could not be saved whole: {live.log_error}", file=sys.stderr)
     if log.is_session(live.folder):
@@ -228,4 +286,4 @@ def _show(live: "LiveSession") -> None:
 
 
 open_.__name__ = "open"
-COMMANDS = (open_, demo, replay, screenshot)
+COMMANDS = (open_, demo, replay, branch, screenshot)

@@ -1,0 +1,74 @@
+"""Asks where a session that branches off is to lie."""
+
+from pathlib import Path
+from typing import ClassVar
+
+from rich.text import Text
+from textual.app import ComposeResult
+from textual.binding import BindingType
+from textual.containers import Horizontal, Vertical
+from textual.screen import ModalScreen
+from textual.widgets import Button, Input, Label, Static
+
+from widgets import numbers
+from widgets.binding import Binding
+from workbench.screens.dialogs import DIALOG_CSS
+
+
+class BranchScreen(ModalScreen[Path | None]):
+    """Answers with a folder that does not exist yet."""
+
+    CSS = DIALOG_CSS.format(name="BranchScreen", width=76)
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape", "dismiss", "Cancel"),
+        Binding("enter", "answer", "Branch"),  # also before the field has the focus
+    ]
+
+    def __init__(self, source: Path, seconds: float) -> None:
+        super().__init__()
+        self._source, self._seconds = source, seconds
+
+    def compose(self) -> ComposeResult:
+        """A folder to type."""
+        with Vertical(classes="dialog"):
+            at = numbers.duration(self._seconds)
+            yield Static(f"Go on live from {at} in a new session; the recording stays as it is")
+            yield Input(str(free_folder(self._source)))
+            yield Label("", id="hint")
+            with Horizontal(classes="buttons"):
+                yield Button("Branch (enter)", id="branch", compact=True, variant="primary")
+                yield Button("Cancel (esc)", id="cancel", compact=True)
+
+    def on_input_submitted(self) -> None:
+        """Answer with the folder."""
+        self.action_answer()
+
+    def on_button_pressed(self, event: Button.Pressed) -> None:
+        """Branch, or not."""
+        if event.button.id == "branch":
+            self.action_answer()
+        else:
+            self.dismiss(None)
+
+    def action_answer(self) -> None:
+        """Answer with the folder, where it is free."""
+        typed = self.query_one(Input).value.strip()
+        out = Path(typed).expanduser().absolute()
+        if not typed:
+            self._hint("type the name of a folder that does not exist yet")
+        elif out.exists() and (not out.is_dir() or any(out.iterdir())):
+            self._hint("this folder is in use: type one that does not exist yet")
+        else:
+            self.dismiss(out)
+
+    def _hint(self, words: str) -> None:
+        self.query_one("#hint", Label).update(Text(words, style="bold yellow"))
+
+
+def free_folder(source: Path) -> Path:
+    """A folder beside the session that does not exist."""
+    source = source.absolute()
+    number = 1
+    while (out := source.with_name(f"{source.name}-branch{number}")).exists():
+        number += 1
+    return out
