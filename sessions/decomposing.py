@@ -55,6 +55,11 @@ def can_be_decomposed(layer: Layer) -> bool:
     return is_linear or (layer.kind == "conv" and layer.groups == 1)
 
 
+def is_factor(layer: Layer) -> bool:
+    """Whether a layer is one of the thinner ones that took another's place."""
+    return any("_rank" in axis.rpartition(".")[2] for axis in (layer.in_axis, layer.out_axis))
+
+
 def factor_names(layer: Layer) -> tuple[str, ...]:
     """Endings of the names of the layers that a layer is decomposed into, in running order."""
     return ("in", "out") if layer.kernel == 1 else ("in", "core", "out")

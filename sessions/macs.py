@@ -129,14 +129,14 @@ _BATCH_NORM = frozenset({"batch_norm"})
 TERMS: dict[str, Term] = {
     "multiplications": Term("multiplications", WEIGHTED, _multiplications),
     "bias": Term("bias adds", WEIGHTED, _bias_adds),
-    "batch-norm": Term("batch norm's input", _BATCH_NORM, _inputs),
-    "batch-norm-parameters": Term("batch norm's parameters", _BATCH_NORM, Network.parameters),
-    "max-pool": Term("max pool's input", frozenset({"max_pool"}), _inputs),
-    "avg-pool": Term("average pool's input", frozenset({"avg_pool"}), _inputs),
-    "avg-pool-outputs": Term("average pool's output", frozenset({"avg_pool"}), _outputs),
-    "global-pool": Term("global pool's input", frozenset({"global_pool"}), _inputs),
-    "global-pool-outputs": Term("global pool's output", frozenset({"global_pool"}), _outputs),
-    "relu": Term("ReLU's input", frozenset({"relu"}), _inputs),
+    "batch-norm": Term("batch norm input", _BATCH_NORM, _inputs),
+    "batch-norm-parameters": Term("batch norm parameters", _BATCH_NORM, Network.parameters),
+    "max-pool": Term("max pool input", frozenset({"max_pool"}), _inputs),
+    "avg-pool": Term("average pool input", frozenset({"avg_pool"}), _inputs),
+    "avg-pool-outputs": Term("average pool output", frozenset({"avg_pool"}), _outputs),
+    "global-pool": Term("global pool input", frozenset({"global_pool"}), _inputs),
+    "global-pool-outputs": Term("global pool output", frozenset({"global_pool"}), _outputs),
+    "relu": Term("ReLU input", frozenset({"relu"}), _inputs),
 }
 _CONTEST = {
     "multiplications": 1,

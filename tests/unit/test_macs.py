@@ -133,3 +133,27 @@ def test_the_paper_s_networks_are_close_to_its_140_mflops(groups):
 def test_a_network_the_paper_has_no_widths_for_is_refused(options, reason):
     with pytest.raises(UserError, match=reason):
         shufflenet.fresh(**options)
+
+
+@pytest.mark.parametrize("convention", macs.CONVENTIONS)
+@pytest.mark.parametrize("other", macs.CONVENTIONS)
+def test_the_terms_in_which_two_conventions_part_are_their_difference(published, convention, other):
+    network = published(head="linear")
+    layers = [layer for _, layer in network.layers()]
+    parts = macs.shares(network, layers, convention, other)
+    difference = macs.count(network, convention) - macs.count(network, other)
+    assert sum(part.macs for part in parts) == difference
+    assert all(part.macs and part.times != part.other_times for part in parts)
+
+
+def test_the_terms_of_one_layer(published):
+    network = published(head="linear")
+    layers = {layer.path: layer for _, layer in network.layers()}
+    head = macs.shares(network, [layers["output.head"]], "fvcore")
+    assert [(part.words, part.times, part.other_times, part.macs) for part in head] == [
+        ("bias adds", 0, 1, -9)
+    ]
+    norm = macs.shares(network, [layers["stage1.unit2.dw_bn2"]], "thop")
+    assert [(part.words, part.times, part.other_times, part.macs) for part in norm] == [
+        ("batch norm input", 4, 2, 2 * 15 * 100)
+    ]

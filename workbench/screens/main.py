@@ -2,27 +2,35 @@
 
 from typing import ClassVar
 
+import msgspec
 from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.containers import Horizontal, Vertical
 from textual.events import Resize
 from textual.screen import Screen
-from textual.widgets import Footer
+from textual.timer import Timer
 
-from sessions import history
+from sessions import edits, history, macs, offers
 from sessions.state import SessionState
+from widgets.binding import Binding
 from widgets.class_panel import ClassPanel
 from widgets.curves import Curves
+from widgets.filter_line import FilterLine
 from widgets.job_line import JobLine
+from widgets.key_footer import KeyFooter
 from widgets.layer_panel import LayerPanel
 from widgets.network_tree import NetworkTree
 from widgets.replay_bar import ReplayBar, ReplayView
-from widgets.rows import Row, tree_rows
+from widgets.rows import Row
 from widgets.score_panel import ScorePanel
 from widgets.side_panels import SidePanels
 from widgets.title_line import TitleLine
-from workbench.screens import views
+from widgets.too_small import TooSmall, is_too_small
+from workbench.screens import lens, panel_views, views
+from workbench.screens.columns import ColumnsScreen
 
+SETTLED_S = 0.1
+"""Time that the cursor rests before the footer follows it."""
 NARROW = 116
 """Columns below which the panels become tabs under the tree."""
 
@@ -38,6 +46,8 @@ class MainScreen(Screen[None]):
         & NetworkTree { height: 1fr; }
         & SidePanels { width: 42%; max-width: 76; }
         & Footer { background: $panel; }
+        &.-tiny > * { display: none; }
+        &.-tiny > TooSmall { display: block; }
         &.-narrow #body { layout: vertical; }
         &.-narrow #left { width: 100%; height: 1fr; }
         &.-narrow SidePanels { width: 100%; max-width: 100%; height: 7; }
@@ -45,20 +55,35 @@ class MainScreen(Screen[None]):
     }
     """
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("1", "panel(0)", "Layer, curves or classes panel", show=False),
-        Binding("2", "panel(1)", "Layer, curves or classes panel", show=False),
-        Binding("3", "panel(2)", "Layer, curves or classes panel", show=False),
+        Binding("1", "panel(0)", "Layer, curves or classes panel", show=False,
+                id="panel_layer"),
+        Binding("2", "panel(1)", "Layer, curves or classes panel", show=False,
+                id="panel_curves"),
+        Binding("3", "panel(2)", "Layer, curves or classes panel", show=False,
+                id="panel_classes"),
         Binding("tab", "next_panel", "Next panel, where they are tabs", show=False),
-    ]
+        Binding("slash", "filter", "Filter", show=False, key_display="/",
+                tooltip="Show the rows whose path has this in it, or :off, :edited, :decomposed"),
+        Binding("C", "columns", "Columns", show=False, key_display="C",
+                tooltip="Choose the columns of the tree"),
+        Binding("D", "compare", "Compare rows", show=False, key_display="D",
+                tooltip="Changes in the tree: against the opened model, the step before, or none"),
+        Binding("M", "convention", "MACs lens", show=False, key_display="M",
+                tooltip="Count the tree's MACs as the next tool does; the score stays as it is"),
+    ]  # fmt: skip
 
-    def __init__(self) -> None:
+    def __init__(self, columns: tuple[str, ...] = (), convention: str = macs.CONTEST) -> None:
+        """The columns of the tree, none for those that fit, and its MACs convention at first."""
         super().__init__()
+        self._columns = columns
         self._state = SessionState()
         self._drawn = SessionState()
         """The state that tree and panels show; a frame behind at most."""
         self._is_drawing_due = False
         self._rows: dict[str, Row] = {}
         self._selected = ""
+        self._footer_timer: Timer | None = None
+        self._lens = lens.Lens(convention=convention)
 
     def compose(self) -> ComposeResult:
         """Title, body, score, job, footer."""
@@ -66,27 +91,32 @@ class MainScreen(Screen[None]):
         with Horizontal(id="body"):
             with Vertical(id="left"):
                 yield NetworkTree()
+                yield FilterLine()
             yield SidePanels(
                 [("Layer", LayerPanel()), ("Curves", Curves()), ("Classes", ClassPanel())]
             )
         yield ScorePanel()
         yield JobLine()
         yield ReplayBar()
-        yield Footer(compact=True)
+        yield KeyFooter(compact=True)
+        yield TooSmall()
 
     def on_mount(self) -> None:
         """The tree has the keys."""
         self.query_one(ReplayBar).display = False
+        self.query_one(NetworkTree).columns = self._columns
         self.query_one(NetworkTree).focus()
 
     def on_resize(self, event: Resize) -> None:
         """Stack the panels, or make them tabs."""
         is_narrow = event.size.width < NARROW
         self.set_class(is_narrow, "-narrow")
+        self.set_class(is_too_small(event.size.width, event.size.height), "-tiny")
         self.set_class(is_narrow and event.size.height >= 36, "-tall")
         self.query_one(SidePanels).is_narrow = is_narrow
-        self.query_one(Footer).show_command_palette = not is_narrow
+        self.query_one(KeyFooter).show_command_palette = not is_narrow
         self.query_one(ScorePanel).is_low = event.size.height < 30
+        self.query_one(ReplayBar).is_low = event.size.height < 30
 
     def show(self, state: SessionState, log_error: str = "", *, is_live: bool = True) -> None:
         """Show a state: MACs, F1 and score in this frame, tree and panels in the next one.
@@ -113,13 +143,18 @@ class MainScreen(Screen[None]):
             self.query_one(Curves).view = views.curves_view(state)
             return
         if before.variant is not variant or before.rule != state.rule:
-            rows = tree_rows(variant, opened.network, state.rule)
-            self._rows = {row.path: row for row in rows}
-            self.query_one(NetworkTree).rows = rows
-            self._show_row()
+            self._draw_rows()
         if before.jobs is not state.jobs or before.variant is not variant:
             self.query_one(Curves).view = views.curves_view(state)
-            self.query_one(ClassPanel).rows = views.class_rows(state)
+            self.query_one(ClassPanel).rows = panel_views.class_rows(state)
+
+    def _draw_rows(self) -> None:
+        rows = lens.rows(self._state, self._lens)
+        self._rows = {row.path: row for row in rows}
+        tree = self.query_one(NetworkTree)
+        tree.note = lens.note(self._state, self._lens, rows)
+        tree.rows = rows
+        self._show_row()
 
     def show_replay(self, view: ReplayView) -> None:
         """Show where the replay is."""
@@ -131,6 +166,58 @@ class MainScreen(Screen[None]):
         """The layer panel follows the cursor."""
         self._selected = message.path
         self._show_row()
+        if self._footer_timer is not None:
+            self._footer_timer.stop()
+        self._footer_timer = self.set_timer(SETTLED_S, self._fit_footer)
+
+    def on_network_tree_marked(self) -> None:
+        """Where units are marked, any row can switch them."""
+        self._fit_footer()
+
+    def on_network_tree_refused(self, message: NetworkTree.Refused) -> None:
+        """Why a row cannot be off or marked, and what can be done instead."""
+        row, variant = message.row, self._state.variant
+        if row.is_sum:
+            words = f"{row.path} as a whole cannot be off: v marks its units that can, then space"
+        elif variant is not None:
+            words = f"{row.path} stays: {edits.why_it_stays(variant.network, row.path)}"
+        self.notify(words, severity="warning", markup=False)
+
+    def on_filter_line_typed(self, message: FilterLine.Typed) -> None:
+        """The tree follows every letter."""
+        self.query_one(NetworkTree).filter_text = message.text
+
+    def on_filter_line_closed(self, message: FilterLine.Closed) -> None:
+        """Back to the tree."""
+        tree = self.query_one(NetworkTree)
+        tree.filter_text = message.text
+        tree.focus()
+
+    def action_filter(self) -> None:
+        """Type a filter."""
+        self.query_one(FilterLine).start(self.query_one(NetworkTree).filter_text)
+
+    def action_columns(self) -> None:
+        """Choose the columns of the tree."""
+        tree = self.query_one(NetworkTree)
+        self.app.push_screen(ColumnsScreen(tree))
+
+    def action_compare(self) -> None:
+        """Compare the tree with the next of: opened model, step before, nothing."""
+        self._look(self._lens.with_next_variant(self._state))
+
+    def action_convention(self) -> None:
+        """Count MACs in the tree as the next convention does."""
+        self._look(self._lens.with_next_convention())
+
+    def compare_with(self, variant: int) -> None:
+        """Show the changes of every row against a variant."""
+        self._look(msgspec.structs.replace(self._lens, against=variant))
+
+    def _look(self, through: lens.Lens) -> None:
+        self._lens = through
+        if self._state.variant is not None:
+            self._draw_rows()
 
     def action_panel(self, index: int) -> None:
         """Show a panel where they are tabs."""
@@ -141,7 +228,21 @@ class MainScreen(Screen[None]):
         panels = self.query_one(SidePanels)
         panels.active = (panels.active + 1) % 3
 
+    def _fit_footer(self) -> None:
+        """Leave out what the row cannot have; the footer is slow to draw."""
+        row, variant = self._rows.get(self._selected), self._state.variant
+        if row is None or variant is None:
+            return
+        hidden = set() if offers.offers(variant.network, row.path) else {"reshape"}
+        units = variant.network.units
+        unit = units.get(row.path) or units.get(row.parent)
+        is_marked = bool(self.query_one(NetworkTree).marked)
+        if not is_marked and (unit is None or not unit.is_removable):
+            hidden.add("toggle_unit")
+        self.query_one(KeyFooter).hidden = frozenset(hidden)
+
     def _show_row(self) -> None:
         row = self._rows.get(self._selected)
         if row is not None and self._state.variant is not None:
-            self.query_one(LayerPanel).view = views.layer_view(self._state, row)
+            view = views.layer_view(self._state, row)
+            self.query_one(LayerPanel).view = lens.layer_view(view, self._state, row, self._lens)
