@@ -8,10 +8,23 @@ import os
 import time
 from pathlib import Path
 
-from sessions.commands import AnyCommand, ApplyEdit, DescribeRanks, Lineage, OpenModel, SaveModel
-from sessions.edits import EditError
+import msgspec
+
+from sessions.commands import (
+    AnyCommand,
+    ApplyEdit,
+    DescribeChannels,
+    DescribeCuts,
+    DescribeRanks,
+    Lineage,
+    OpenModel,
+    SaveModel,
+)
+from sessions.edits import Edit, EditError
 from sessions.events import (
+    ChannelsDescribed,
     CommandFailed,
+    CutDescribed,
     Edited,
     EditRejected,
     ModelOpened,
@@ -23,7 +36,7 @@ from workbench.errors import UserError
 
 
 class Engine:
-    """Answers one command after the other."""
+    """Answers one command after the other; what cuts would keep, while nothing else waits."""
 
     def __init__(self, channel: Channel) -> None:
         import torch
@@ -33,6 +46,17 @@ class Engine:
         torch.set_num_threads(1)  # milliseconds of work; the cores belong to training
         self.channel = channel
         self.derive = Deriver()
+        self._cuts: tuple[DescribeCuts, list[Edit]] | None = None
+        """What was asked of cuts last, and those not described yet."""
+
+    def serve(self) -> None:
+        """Work until the parent is gone."""
+        while not self.channel.is_parent_gone:
+            command = self.channel.poll() if self._cuts is not None else self.channel.next()
+            if command is not None:
+                self.handle(command)
+            elif self._cuts is not None:
+                self._describe_next_cut()
 
     def handle(self, command: AnyCommand) -> None:
         """Carry out a command and send what came of it; an error is an answer too."""
@@ -41,14 +65,18 @@ class Engine:
                 case OpenModel():
                     self.open_model(command)
                 case ApplyEdit():
+                    self._cuts = None  # what was looked at before it is made
                     self.apply_edit(command)
+                case DescribeCuts():
+                    self._cuts = (command, list(command.edits)) if command.edits else None
                 case DescribeRanks():
                     self.describe_ranks(command)
+                case DescribeChannels():
+                    self.describe_channels(command)
                 case SaveModel():
                     self.save_model(command)
         except (UserError, EditError) as error:
-            name = type(command).__struct_config__.tag
-            self.channel.send(CommandFailed(command=str(name), reason=str(error)))
+            self._fail(command, error)
 
     def open_model(self, command: OpenModel) -> None:
         """Read a model file and keep a copy of its weights in the session."""
@@ -132,6 +160,63 @@ class Engine:
             )
         )
 
+    def describe_channels(self, command: DescribeChannels) -> None:
+        """Tell the importance of channels, and which of them a cut would take."""
+        from workbench.surgery import channels, store
+
+        described = ChannelsDescribed(
+            variant=command.variant, axis=command.axis, criterion=command.criterion
+        )
+        try:
+            network, state = self.derive(Path(command.folder), command.lineage)
+            scores = store.named_scores(Path(command.folder), command.scores, command.criterion)
+            found = channels.describe(
+                network, state, command.axis, command.criterion, command.edit, scores
+            )
+        except (UserError, EditError) as error:
+            self.channel.send(msgspec.structs.replace(described, reason=str(error)))
+            return
+        self.channel.send(
+            msgspec.structs.replace(described, importance=found.importance, taken=found.taken)
+        )
+
+    def _describe_next_cut(self) -> None:
+        """Describe one of the cuts that were asked about, so that a command can come between."""
+        from workbench.surgery import carry, store
+        from workbench.surgery.fates import channel_fates
+
+        assert self._cuts is not None
+        command, waiting = self._cuts
+        edit = waiting.pop(0)
+        if not waiting:
+            self._cuts = None
+        folder = Path(command.folder)
+        try:
+            network, state = self.derive(folder, command.lineage)
+        except (UserError, EditError) as error:
+            self._cuts = None  # it would be the same with all others
+            self._fail(command, error)
+            return
+        try:
+            carried = carry.carry(network, state, edit, store.get_scores(folder, edit))
+        except (UserError, EditError) as refusal:
+            self.channel.send(CutDescribed(variant=command.variant, edit=edit, reason=str(refusal)))
+            return
+        self.channel.send(
+            CutDescribed(
+                variant=command.variant,
+                edit=edit,
+                kept=carried.kept_share,
+                kept_layers=carried.kept,
+                exact=carried.exact,
+                channels=channel_fates(network, carried.network, carried.orders),
+            )
+        )
+
+    def _fail(self, command: AnyCommand, error: Exception) -> None:
+        name = type(command).__struct_config__.tag
+        self.channel.send(CommandFailed(command=str(name), reason=str(error)))
+
     def save_model(self, command: SaveModel) -> None:
         """Write what is on and have ptflops count it."""
         from sessions import macs
@@ -165,8 +250,7 @@ def main() -> None:
     keep_freed_memory()
     lower_priority(ENGINE_NICE)
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # read when numpy is imported
-    channel = Channel()
-    channel.serve(Engine(channel).handle)
+    Engine(Channel()).serve()
 
 
 if __name__ == "__main__":

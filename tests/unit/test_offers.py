@@ -1,5 +1,6 @@
 """What the reshape dialog offers: legal values only, each with the figures that the edit gives."""
 
+import msgspec
 import pytest
 
 from sessions import edits, macs, offers
@@ -87,3 +88,42 @@ def test_a_decomposed_layer_offers_no_rank_of_its_own(published):
     assert offers.offers(network, "init.conv") == ()
     with pytest.raises(EditError, match=r"init\.conv_"):
         edits.apply(network, Rank("init.conv", (2, 4)))
+
+
+def test_where_units_differ_their_values_are_marked_and_every_one_is_an_edit(published):
+    network = edits.apply(published(), edits.Mid("stage2.unit4", 24))
+    (mid,) = (offer for offer in offers.offers(network, "stage2") if offer.name == "mid")
+    assert (mid.is_mixed, mid.present) == (True, (24, 30))
+    found = offers.previews(variant(network), mid, CONTEST)
+    assert [preview.value for preview in found if preview.is_present] == ["24"]
+    assert all(preview.edit is not None for preview in found)
+    same = next(preview for preview in found if preview.value == "24")
+    assert same.change < 0  # the other units are cut to it
+
+
+def test_values_that_agree_are_one_and_no_edit(published):
+    (mid,) = (offer for offer in offers.offers(published(), "stage2") if offer.name == "mid")
+    found = offers.previews(variant(published()), mid, CONTEST)
+    assert (mid.is_mixed, mid.present) == (False, (30,))
+    assert [preview.value for preview in found if preview.edit is None] == ["30"]
+
+
+def test_a_criterion_on_images_takes_the_scores_that_were_measured(published):
+    measured = msgspec.structs.replace(variant(published()), scores="fa" * 32)
+    (width, *_) = offers.offers(published(), "stage3")
+    for criterion, scores in (("taylor", "fa" * 32), ("l2", "")):
+        first = offers.previews(measured, width, CONTEST, criterion)[0]
+        assert first.edit.scores == scores
+
+
+@pytest.mark.parametrize(
+    ("axis", "words"),
+    [
+        ("init", "channels of init"),
+        ("stage3.new", "channels that stage3 adds"),
+        ("stage2.unit4.mid", "bottleneck of stage2.unit4"),
+    ],
+)
+def test_an_axis_is_named_by_whose_channels_it_has(published, axis, words):
+    assert axis in published().axes
+    assert offers.axis_title(published(), axis) == words

@@ -149,7 +149,9 @@ def _share(rule: str) -> float:
 
 def _rank_for(matrices: list[Matrix], share: float) -> int:
     energy = sum(np.square(np.linalg.svd(m, compute_uv=False)) for m in matrices)
-    reached = np.cumsum(energy) / max(float(np.sum(energy)), 1e-300)
+    if not np.any(energy):  # nothing is there to keep
+        return 1
+    reached = np.cumsum(energy) / float(np.sum(energy))
     return int(np.searchsorted(reached, share - 1e-12)) + 1
 
 

@@ -3,7 +3,6 @@
 Reading never runs code from a file (weights_only) and never trusts it; writing is atomic.
 """
 
-import errno
 import hashlib
 import io
 import json
@@ -22,7 +21,7 @@ from torch import Tensor
 from sessions import edits
 from sessions.checking import check
 from sessions.network import Network, sized
-from workbench.errors import UserError
+from workbench.errors import UserError, explain
 from workbench.surgery import families
 from workbench.surgery.build import State, expected_shapes, try_out
 from workbench.surgery.compact import compact
@@ -168,21 +167,6 @@ def write_atomically(path: Path, content: bytes) -> None:
     except OSError as error:
         temporary.unlink(missing_ok=True)
         raise UserError(f"cannot write {path}: {explain(error)}") from error
-
-
-def explain(error: OSError) -> str:
-    """An operating-system error in words, with the next step."""
-    match error.errno:
-        case errno.ENOSPC | errno.EDQUOT | errno.EFBIG:
-            return "no space left; nothing was written, free some space and try again"
-        case errno.EACCES | errno.EPERM | errno.EROFS:
-            return "no permission to write there; choose another place"
-        case errno.ENOENT | errno.ENOTDIR:
-            return "the folder does not exist; create it first"
-        case errno.EISDIR:
-            return "that is a folder; give a file name"
-        case _:
-            return error.strerror or str(error)
 
 
 def _json(network: Network) -> str:

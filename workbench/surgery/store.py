@@ -17,10 +17,10 @@ from sessions.commands import Lineage
 from sessions.edits import Classes, Cut, Edit, InputSize
 from sessions.log import CHECKPOINTS
 from sessions.network import Network
-from workbench.errors import UserError
+from workbench.errors import UserError, explain
 from workbench.surgery.build import State, expected_shapes
 from workbench.surgery.carry import Carried, carry
-from workbench.surgery.files import explain, stored_network, to_safetensors, write_atomically
+from workbench.surgery.files import stored_network, to_safetensors, write_atomically
 
 CACHED = 8
 """Derived variants kept in memory."""
@@ -125,16 +125,25 @@ def get_scores(folder: Path, edit: Edit) -> dict[str, list[float]] | None:
     Raises:
         UserError: they are missing, or their content is not what their name says.
     """
-    if not isinstance(edit, Cut) or not edit.scores:
+    return named_scores(folder, edit.scores, edit.criterion) if isinstance(edit, Cut) else None
+
+
+def named_scores(folder: Path, name: str, criterion: str) -> dict[str, list[float]] | None:
+    """Stored channel scores by their name; None where that is empty.
+
+    Raises:
+        UserError: see `get_scores`.
+    """
+    if not name:
         return None
-    path = folder / CHECKPOINTS / f"{edit.scores}.json"
+    path = folder / CHECKPOINTS / f"{name}.json"
     try:
         content = path.read_bytes()
     except OSError as error:
         raise UserError(f"cannot read scores {path}: {error.strerror}") from error
-    if hashlib.sha256(content).hexdigest() != edit.scores:
+    if hashlib.sha256(content).hexdigest() != name:
         raise UserError(f"scores {path} are damaged: restore the session from a copy")
-    return msgspec.json.decode(content, type=dict[str, dict[str, list[float]]])[edit.criterion]
+    return msgspec.json.decode(content, type=dict[str, dict[str, list[float]]])[criterion]
 
 
 class Since(msgspec.Struct, frozen=True):

@@ -6,8 +6,7 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
-from workbench.errors import UserError
-from workbench.surgery.files import explain
+from workbench.errors import UserError, explain
 
 
 @contextlib.contextmanager
