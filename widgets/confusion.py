@@ -4,17 +4,23 @@ A cell's shade is its share of the row's images: green where the class was found
 taken for another. The figures are in the cells, so that nothing hangs on colour alone.
 """
 
+from typing import ClassVar
+
 import msgspec
 from rich.cells import cell_len, set_cell_size
 from rich.color import Color
 from rich.style import Style
 from rich.text import Text
+from textual import events
+from textual.binding import BindingType
 from textual.geometry import Size
+from textual.message import Message
 from textual.reactive import reactive
 from textual.widget import Widget
 
 from sessions.events import Evaluation
 from widgets import numbers
+from widgets.binding import Binding
 
 NONE, FOUND, TAKEN = (36, 36, 42), (28, 122, 66), (196, 62, 48)
 """Colours of no image of a row, and of all of them."""
@@ -22,6 +28,8 @@ CELL, LARGEST_CELL = 4, 9
 LEAST_LABEL, LARGEST_LABEL, LARGEST_NAME = 6, 18, 20
 SHARE = 6
 """Columns of the share that was found."""
+Cell = tuple[int, int]
+"""A true class and a predicted one."""
 TITLES = ("true ╲ predicted", "true ╲ pred", "true")
 
 
@@ -49,18 +57,35 @@ class ConfusionView(msgspec.Struct, frozen=True, kw_only=True):
         )
 
 
-class ConfusionMap(Widget):
-    """The heat map; where it has no room, the most frequent confusions."""
+class ConfusionMap(Widget, can_focus=True):
+    """The heat map, with a cursor; where it has no room, the most frequent confusions."""
 
     DEFAULT_CSS = """
     ConfusionMap { height: auto; }
     """
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("up,k", "move(-1, 0)", "Up", show=False, tooltip="The true class above"),
+        Binding("down,j", "move(1, 0)", "Down", show=False, tooltip="The true class below"),
+        Binding("left,h", "move(0, -1)", "Left", show=False, tooltip="The predicted class before"),
+        Binding("right,l", "move(0, 1)", "Right", show=False, tooltip="The predicted class after"),
+        Binding("enter", "choose", "Photos", show=False, tooltip="The photos of this cell"),
+    ]
 
     view: reactive[ConfusionView | None] = reactive(None, layout=True)
+    cursor: reactive[Cell] = reactive((0, 0))
+    """True and predicted class of the selected cell."""
+
+    class Chosen(Message):
+        """A cell was chosen."""
+
+        def __init__(self, true: int, predicted: int) -> None:
+            self.true, self.predicted = true, predicted
+            super().__init__()
 
     def __init__(self, view: ConfusionView | None = None) -> None:
         super().__init__()
         self.set_reactive(ConfusionMap.view, view)
+        self.set_reactive(ConfusionMap.cursor, first_cell(view))
 
     def render(self) -> Text:
         """The matrix, or why there is none."""
@@ -73,13 +98,52 @@ class ConfusionMap(Widget):
     def _drawn(self, width: int) -> Text:
         if self.view is None:
             return Text("No F1 of this variant yet: e measures it.", style="dim")
-        return confusion_text(self.view, width)
+        return confusion_text(self.view, width, self.cursor)
+
+    def action_move(self, down: int, right: int) -> None:
+        """To another cell; where confusions are told in words, to the next of them."""
+        view = self.view
+        if view is None or not view.counts:
+            return
+        last = len(view.counts) - 1
+        if layout_of(view, self.size.width) is None:
+            found = frequent(view)
+            at = found.index(self.cursor) if self.cursor in found else 0
+            if found:
+                self.cursor = found[min(max(at + down + right, 0), min(last, len(found) - 1))]
+            return
+        true, predicted = self.cursor
+        self.cursor = (min(max(true + down, 0), last), min(max(predicted + right, 0), last))
+
+    def action_choose(self) -> None:
+        """Tell that the cell is chosen, where there is an image in it."""
+        true, predicted = self.cursor
+        if self.view is not None and self.view.counts and self.view.counts[true][predicted]:
+            self.post_message(self.Chosen(true, predicted))
+
+    def on_click(self, event: events.Click) -> None:
+        """Choose the cell under the mouse."""
+        if self.view is not None and self.view.counts:
+            cell = cell_at(self.view, self.size.width, event.x, event.y)
+            if cell is not None:
+                self.cursor = cell
+                self.action_choose()
 
 
-def confusion_text(view: ConfusionView, width: int) -> Text:
-    """The matrix as lines of this width; the most frequent confusions where it is too wide."""
-    if not view.counts:
-        return Text("No confusions were kept of this evaluation: e measures them.", style="dim")
+class Layout(msgspec.Struct, frozen=True):
+    """How the matrix is written at a width."""
+
+    names: tuple[str, ...]
+    titles: tuple[str, ...]
+    """Of the columns."""
+    label: int
+    """Columns of a row's name."""
+    cell: int
+    """Columns of a cell."""
+
+
+def layout_of(view: ConfusionView, width: int) -> Layout | None:
+    """The widest that fits; None where the matrix is too wide."""
     number = len(view.classes)
     names = [_printable(name) for name in view.classes]
     longest = _label(names)
@@ -93,37 +157,71 @@ def confusion_text(view: ConfusionView, width: int) -> Text:
         cell = min(max((width - SHARE - _label(names)) // number, CELL), cell)
     label = min(max(*map(cell_len, (TITLES[0], *names))), width - SHARE - cell * number)
     if label < LEAST_LABEL:
-        return most_frequent(view, number)
+        return None
+    return Layout(tuple(names), tuple(titles), label, cell)
+
+
+def confusion_text(view: ConfusionView, width: int, cursor: Cell | None = None) -> Text:
+    """The matrix as lines of this width; the most frequent confusions where it is too wide."""
+    if not view.counts:
+        return Text("No confusions were kept of this evaluation: e measures them.", style="dim")
+    layout = layout_of(view, width)
+    if layout is None:
+        return most_frequent(view, len(view.classes), cursor)
+    label, cell = layout.label, layout.cell
     heading = next(title for title in TITLES if len(title) <= label)
     lines = [Text(_padded(heading, label), style="dim")]
-    for title in titles:
+    for title in layout.titles:
         lines[0].append(_centred(title, cell))
     lines[0].append("found".rjust(SHARE))
-    for at, (name, row) in enumerate(zip(names, view.counts, strict=True)):
-        lines.append(_line(_padded(_fitted(name, label), label), row, at, cell))
+    for at, (name, row) in enumerate(zip(layout.names, view.counts, strict=True)):
+        column = cursor[1] if cursor is not None and cursor[0] == at else None
+        lines.append(_line(_padded(_fitted(name, label), label), row, at, cell, column))
     return Text("\n", no_wrap=True).join(lines)
 
 
-def most_frequent(view: ConfusionView, number: int) -> Text:
-    """The confusions that happen most, a line each."""
+def cell_at(view: ConfusionView, width: int, x: int, y: int) -> Cell | None:
+    """The cell at a place of the drawn matrix, or of the confusions in words."""
+    layout = layout_of(view, width)
+    if layout is None:
+        found = frequent(view)[: len(view.classes)]
+        return found[y] if 0 <= y < len(found) else None
+    true, predicted = y - 1, (x - layout.label) // layout.cell
+    is_inside = 0 <= true < len(view.counts) and 0 <= predicted < len(view.counts)
+    return (true, predicted) if is_inside else None
+
+
+def first_cell(view: ConfusionView | None) -> Cell:
+    """Where the cursor begins: at the most frequent confusion."""
+    found = frequent(view) if view is not None else ()
+    return found[0] if found else (0, 0)
+
+
+def frequent(view: ConfusionView) -> tuple[Cell, ...]:
+    """The cells of confusions, the most frequent first."""
     found = sorted(
-        (
-            (-count, true, predicted)
-            for true, row in enumerate(view.counts)
-            for predicted, count in enumerate(row)
-            if count and true != predicted
-        ),
+        (-count, true, predicted)
+        for true, row in enumerate(view.counts)
+        for predicted, count in enumerate(row)
+        if count and true != predicted
     )
+    return tuple((true, predicted) for _, true, predicted in found)
+
+
+def most_frequent(view: ConfusionView, number: int, cursor: Cell | None = None) -> Text:
+    """The confusions that happen most, a line each."""
+    found = frequent(view)
     if not found:
         return Text("Every image is found." if view.counts else "", style="dim")
     lines = []
-    for count, true, predicted in found[:number]:
-        total = sum(view.counts[true])
+    for true, predicted in found[:number]:
+        count, total = view.counts[true][predicted], sum(view.counts[true])
         taken, wrongly = (
             _fitted(_printable(view.classes[at]), LARGEST_NAME) for at in (true, predicted)
         )
-        line = Text(f"{taken} taken for {wrongly}")
-        line.append(f"  {-count:,} of {total:,}, {numbers.percent(-count / total)}", style="dim")
+        is_selected = (true, predicted) == cursor
+        line = Text(f"{taken} taken for {wrongly}", style="reverse" if is_selected else "")
+        line.append(f"  {count:,} of {total:,}, {numbers.percent(count / total)}", style="dim")
         lines.append(line)
     return Text("\n").join(lines)
 
@@ -137,17 +235,18 @@ def f1_text(view: ConfusionView) -> Text:
     return text
 
 
-def _line(label: str, row: tuple[int, ...], at: int, cell: int) -> Text:
+def _line(label: str, row: tuple[int, ...], at: int, cell: int, selected: int | None) -> Text:
     total = sum(row)
     line = Text(label)
     for column, count in enumerate(row):
-        if not count:
-            line.append(_centred("·", cell), style="dim")
-            continue
-        line.append(
-            _centred(_short(count, cell - 1), cell),
-            style=_shade(count / total, FOUND if column == at else TAKEN),
-        )
+        figure = _short(count, cell - 1) if count else "·"
+        if column == selected:
+            line.append(_centred(figure, cell), style="bold reverse")
+        elif not count:
+            line.append(_centred(figure, cell), style="dim")
+        else:
+            shade = _shade(count / total, FOUND if column == at else TAKEN)
+            line.append(_centred(figure, cell), style=shade)
     found = numbers.percent(row[at] / total) if total else "none"
     line.append(found.rjust(SHARE), style="dim")
     return line

@@ -3,8 +3,10 @@
 from time import monotonic
 
 import msgspec
+from rich.cells import cell_len
+from rich.text import Text
 from textual.app import ComposeResult
-from textual.containers import Vertical
+from textual.containers import Horizontal, Vertical
 from textual.reactive import reactive
 from textual.timer import Timer
 from textual.widget import Widget
@@ -13,6 +15,13 @@ from textual_plotext import PlotextPlot
 
 REDRAW_S = 1.0
 """Shortest time between two drawings."""
+
+
+TALL = 12
+"""Lines of a plot from which on the x axis has a line of its own for its name."""
+LEGEND_FROM = 8
+"""Lines of the panel from which on the legend has one."""
+TITLES = {"f1": ("F1", "measurement"), "loss": ("training loss", "epoch over all jobs")}
 
 
 class CurvesView(msgspec.Struct, frozen=True):
@@ -33,11 +42,12 @@ class Curves(Widget):
 
     DEFAULT_CSS = """
     Curves {
-        layout: horizontal;
-        & > Vertical { width: 1fr; }
-        & > Vertical > Static { color: $text-muted; text-align: center; }
-        & > Vertical > PlotextPlot { height: 1fr; }
-        & > Static { width: 1fr; padding: 0 1; color: $text-muted; }
+        & > Horizontal { height: 1fr; }
+        & Vertical { width: 1fr; }
+        & Vertical > Static { color: $text-muted; text-align: center; height: 1; }
+        & Vertical > PlotextPlot { height: 1fr; }
+        & > Static { padding: 0 1; color: $text-muted; height: auto; }
+        & > #legend { height: 1; }
     }
     """
 
@@ -50,14 +60,20 @@ class Curves(Widget):
 
     def compose(self) -> ComposeResult:
         """A word, and the plots."""
-        yield Static("No curves yet: e measures F1, f fine-tunes.")
-        for name, title in (("f1", "F1 by measurement"), ("loss", "training loss by epoch")):
-            with Vertical(id=name):
-                yield Static(title)
-                yield PlotextPlot()
+        yield Static("No curves yet: e measures F1, f fine-tunes.", id="word")
+        with Horizontal():
+            for name in TITLES:
+                with Vertical(id=name):
+                    yield Static("")
+                    yield PlotextPlot()
+        yield Static("", id="legend")
 
     def on_mount(self) -> None:
         """Show what there is."""
+        self._draw_view()
+
+    def on_resize(self) -> None:
+        """Other titles and another legend may fit."""
         self._draw_view()
 
     def watch_view(self) -> None:
@@ -75,7 +91,11 @@ class Curves(Widget):
         self._timer = None
         if view.f1 or view.loss:
             self._drawn_at = monotonic()
-        self.query_one("Curves > Static").display = not view.f1 and not view.loss
+        self.query_one("#word").display = not view.f1 and not view.loss
+        legend = self.query_one("#legend", Static)
+        has_marks = bool(view.f1) and bool(view.marks or view.rungs)
+        legend.display = has_marks and self.size.height >= LEGEND_FROM
+        legend.update(legend_text(view, self.size.width - 2, "marks:"))
         self._draw("#f1", view.f1, "green", view)
         self._draw("#loss", view.loss, "orange", None)
 
@@ -92,6 +112,10 @@ class Curves(Widget):
             return
         widget = box.query_one(PlotextPlot)
         plt = widget.plt
+        is_tall = widget.size.height >= TALL
+        what, along = TITLES[selector.removeprefix("#")]
+        title = what if is_tall else f"{what} by {along}"
+        box.query_one(Static).update(self._title(title, marked))
         plt.clear_data()
         plt.clear_figure()
         # A braille cell is two points wide: more points only take time, and keys wait for it.
@@ -107,8 +131,34 @@ class Curves(Widget):
             plt.plot(xs, ys, color=color, marker="braille")
         for at, value, name in marked.rungs if marked is not None else ():
             plt.scatter([at], [value], color="orange", marker=name[0])
+        if is_tall:
+            plt.xlabel(along)
         plt.xaxes(True, False)
         plt.yaxes(True, False)
         plt.yfrequency(4)
         plt.xfrequency(3)
         widget.refresh()
+
+    def _title(self, title: str, marked: CurvesView | None) -> Text:
+        """A plot's title; in a low panel the legend stands behind it."""
+        is_low = self.size.height < LEGEND_FROM
+        width = self.size.width // 2 if self.view.f1 and self.view.loss else self.size.width
+        return legend_text(marked if is_low else None, width, title)
+
+
+def legend_text(view: CurvesView | None, width: int, title: str) -> Text:
+    """The title with what letters and lines mean, of those that are drawn; as much as fits."""
+    text = Text(title)
+    if view is None:
+        return text
+    items = [("│", "cut", "red")] if view.marks else []
+    names = dict.fromkeys(name for _, _, name in view.rungs)
+    items += [(name[0], name, "orange1") for name in names]
+    for at, (mark, meaning, style) in enumerate(items):
+        shown = meaning.removeprefix(mark) if meaning.startswith(mark) else f" {meaning}"
+        room = width - text.cell_len - (2 if at + 1 < len(items) else 0)
+        if cell_len(mark + shown) + 2 > room:
+            text.append(" …" if text.cell_len + 2 <= width else "")
+            break
+        text.append("  ").append(mark, f"bold {style}").append(shown)
+    return text

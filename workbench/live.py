@@ -13,11 +13,14 @@ from sessions import edits, history, log
 from sessions.commands import (
     AnyCommand,
     ApplyEdit,
+    DescribeChannels,
     DescribeCuts,
     DescribeRanks,
+    DrawConfused,
     DrawSamples,
     EvaluateNow,
     Lineage,
+    MeasureActivations,
     OpenData,
     OpenModel,
     RunJob,
@@ -59,6 +62,8 @@ OTHER_DATA = "these are not the images of before: F1 cannot be compared with wha
 SETTLE_S = 0.3
 """Seconds after the last edit until F1 is measured by itself."""
 
+Question = DescribeChannels | MeasureActivations | DrawConfused
+"""What is asked for the eyes alone."""
 Listener = Callable[[AnyEvent | Unknown], None]
 
 
@@ -348,6 +353,24 @@ class LiveSession:
             ),
         )
 
+    def ask(self, question: Question) -> None:
+        """Ask engine or trainer something that is not recorded."""
+        child = self._engine if isinstance(question, DescribeChannels) else self._trainer
+        self._send(child, question)
+
+    def cancel_job(self, job: int) -> None:
+        """Take a waiting job out of the queue.
+
+        Raises:
+            RequestError: it does not wait any more.
+        """
+        waiting = [queued.number for queued in self.state.queued]
+        if job not in waiting or job == self._sent_job:
+            raise RequestError("this job does not wait any more")
+        self._waiting_edits.pop(job, None)
+        self.dispatch(JobCancelled(job=job))
+        self._evaluate_when_settled()
+
     def toggle(self, unit: str) -> None:
         """Switch a unit off, or on again.
 
@@ -598,7 +621,7 @@ class LiveSession:
                 job=job,
                 checkpoint=climbed.checkpoint,
                 weights_sha256=climbed.weights_sha256,
-                stats=climbed.stats,
+                stats=dict(climbed.stats),
                 evaluation=climbed.evaluation,
             )
         )

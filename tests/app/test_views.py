@@ -32,8 +32,8 @@ from sessions.replay import Timeline
 from sessions.score import CONTEST
 from sessions.state import SessionState
 from widgets.rows import tree_rows
-from workbench.screens import views
-from workbench.screens.variants import variant_lines
+from workbench.screens import panel_views, views
+from workbench.screens.variant_lines import variant_lines
 
 
 def found(f1: float) -> Evaluation:
@@ -80,7 +80,7 @@ def test_before_the_model_is_open_there_is_nothing_but_a_word() -> None:
     assert views.title(state) == "workbench"
     assert views.facts(state) == ""
     assert views.score_view(state) is None
-    assert views.class_rows(state) == ()
+    assert panel_views.class_rows(state) == ()
     assert views.job_view(state).message == "opening the model …"
 
 
@@ -140,9 +140,9 @@ def test_another_variant_is_not_shown_with_the_f1_of_the_one_in_training(
 
 
 def test_class_rows_change_against_the_opened_model(start: list[AnyEvent]) -> None:
-    assert [row.change for row in views.class_rows(after(*start))] == [None, None]
+    assert [row.change for row in panel_views.class_rows(after(*start))] == [None, None]
     trained = JobFinished(job=2, checkpoint="ab", evaluation=found(0.80))
-    rows = views.class_rows(after(*start, *RUNNING, trained))
+    rows = panel_views.class_rows(after(*start, *RUNNING, trained))
     assert [row.name for row in rows] == ["glass", "metal"]
     assert [row.change for row in rows] == [pytest.approx(-0.035), pytest.approx(-0.035)]
 
@@ -343,14 +343,16 @@ def test_variants_are_lines_with_their_figures_indented_where_history_branched(
         VariantSelected(variant=0),
         EditRequested(variant=3, parent=0, edit=edits.UnitOff("stage3.unit2")),
     )
-    title, *lines = variant_lines(state, 80)
-    assert title.split() == ["variant", "units", "MACs", "F1", "score"]
-    assert lines[0].split() == ["v0", "opened", "4-8-4", "1,688,940", "0.8350", "0.1237"]
-    assert lines[1].split() == ["v1", "off:stage1.unit3", "3-8-4", "1,597,440", "—", "—"]
+    title, *lines = variant_lines(state, 90)
+    assert title.split() == ["variant", "units", "MACs", "F1", "interval", "score"]
+    assert lines[0].split() == ["v0", "opened", "4-8-4", "1,688,940", "0.8350", "—", "0.1237", "★"]
+    assert lines[1].split()[:4] == ["├", "v1", "off:stage1.unit3", "3-8-4"]
+    assert lines[1].split()[4:] == ["1,597,440", "—", "—", "—"]
+    assert lines[2].startswith(" │ v2")
     assert [line.index("v") for line in lines] == [1, 3, 3, 1]
     assert lines[3].startswith("▸v3")
-    assert {len(line) for line in lines} == {80}
-    for name in ("units", "MACs", "F1", "score"):
+    assert {len(line) for line in lines} == {90}
+    for name in ("units", "MACs", "F1", "interval", "score"):
         end = title.index(name) + len(name)
         assert all(line[end - 1] != " " and line[end : end + 1] in ("", " ") for line in lines)
 
@@ -359,7 +361,7 @@ def test_a_long_variant_name_leaves_its_figures_whole(start: list[AnyEvent]) -> 
     long = EditRequested(variant=1, parent=0, edit=edits.Classes(100_000, 123))
     line = variant_lines(after(*start, long), 64)[2]
     assert len(line) == 64
-    assert line.split()[-4] == "4-8-4"
+    assert line.split()[-4] == "25,686,780"
 
 
 def test_the_layer_panel_tells_what_an_edit_kept(start: list[AnyEvent]) -> None:

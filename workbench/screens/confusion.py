@@ -1,15 +1,17 @@
-"""Which classes are taken for which, over the main screen."""
+"""Which classes are taken for which, over the main screen; a cell opens its photos."""
 
 from typing import ClassVar
 
 from rich.text import Text
 from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.containers import VerticalScroll
 from textual.screen import ModalScreen
 from textual.widgets import Static
 
+from widgets.binding import Binding
 from widgets.confusion import ConfusionMap, ConfusionView, f1_text, most_frequent
+from workbench.screens.confused import ConfusedScreen
 from workbench.screens.dialogs import DIALOG_CSS
 
 NAMED = 3
@@ -22,19 +24,49 @@ class ConfusionScreen(ModalScreen[None]):
     """The confusions of one evaluation, with the F1 they make and its split."""
 
     CSS = DIALOG_CSS.format(name="ConfusionScreen", width=100)
-    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape,q,m,enter", "dismiss", "Close")]
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape,q,m", "dismiss", "Close", tooltip="Back to the main screen"),
+    ]
 
-    def __init__(self, view: ConfusionView | None, title: str = "") -> None:
+    def __init__(self, view: ConfusionView | None, title: str = "", note: str = "") -> None:
         super().__init__()
-        self._view, self._title = view, title
+        self._view, self._title, self._note = view, title, note
+        self._is_shown = False
 
     def compose(self) -> ComposeResult:
         """F1, the map, the most frequent confusions in words."""
-        with VerticalScroll(classes="dialog") as dialog:
-            dialog.border_title = Text(f"Confusions {self._title}".rstrip())
-            dialog.border_subtitle = "escape closes"
-            if self._view is not None:
-                yield Static(f1_text(self._view))
+        with VerticalScroll(classes="dialog", can_focus=False):
+            yield Static("", id="f1")
             yield ConfusionMap(self._view)
-            if self._view is not None and 0 < len(self._view.counts) <= MAPPED:
-                yield Static(Text("\n").append_text(most_frequent(self._view, NAMED)))
+            yield Static("", id="frequent")
+
+    def on_mount(self) -> None:
+        """The map has the keys."""
+        self.query_one(ConfusionMap).focus()
+        self.show_view(self._view, self._title, self._note)
+
+    def show_view(self, view: ConfusionView | None, title: str, note: str = "") -> None:
+        """Show an evaluation, also while the next one replaces it."""
+        if self._is_shown and (view, title, note) == (self._view, self._title, self._note):
+            return
+        self._view, self._title, self._note = view, title, note
+        self._is_shown = True
+        has_cells = view is not None and bool(view.counts)
+        dialog = self.query_one(".dialog")
+        dialog.border_title = Text(f"Confusions {title}".rstrip())
+        opens = "arrows, enter shows the photos, " if has_cells else ""
+        dialog.border_subtitle = f"{opens}escape closes"
+        self.query_one(ConfusionMap).view = view
+        self.query_one("#f1", Static).display = view is not None
+        has_words = view is not None and 0 < len(view.counts) <= MAPPED
+        self.query_one("#frequent", Static).display = has_words
+        if view is not None:
+            self.query_one("#f1", Static).update(f1_text(view))
+            words = Text("\n").append_text(most_frequent(view, NAMED))
+            self.query_one("#frequent", Static).update(words)
+
+    def on_confusion_map_chosen(self, message: ConfusionMap.Chosen) -> None:
+        """Show the photos of a cell."""
+        if self._view is not None:
+            cell = (message.true, message.predicted)
+            self.app.push_screen(ConfusedScreen(cell, self._view.classes, self._note))

@@ -17,19 +17,26 @@ from sessions import history
 from sessions.state import SessionState
 from widgets import numbers
 from workbench.screens.dialogs import DIALOG_CSS
+from workbench.screens.variant_lines import variant_lines
+
+WIDEST = 120
+"""Columns of the dialog in a wide terminal."""
+FRAME = 10
+"""Columns that are not the list's."""
 
 
 class VariantsScreen(ModalScreen[int | None]):
     """Every variant of the session; enter jumps to one."""
 
     CSS = (
-        DIALOG_CSS.format(name="VariantsScreen", width=92)
+        DIALOG_CSS.format(name="VariantsScreen", width=WIDEST)
         + "VariantsScreen OptionList { border: none; padding: 0; max-height: 20; }"
     )
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape,t", "dismiss", "Close"),
         Binding("n", "name", "Name"),
         Binding("d", "compare", "Compare"),
+        Binding("D", "compare_rows", "Compare in the tree"),
     ]
 
     class Named(Message):
@@ -39,11 +46,19 @@ class VariantsScreen(ModalScreen[int | None]):
             self.variant, self.name = variant, name
             super().__init__()
 
+    class Against(Message):
+        """The tree is to show the changes against a variant."""
+
+        def __init__(self, variant: int) -> None:
+            self.variant = variant
+            super().__init__()
+
     def __init__(self, state: SessionState, *, is_live: bool = True) -> None:
         super().__init__()
         self._state = state
         self._is_live = is_live
-        self._order = [number for number, _ in history.tree(state)]
+        self._order: list[int] = []
+        self._lines: list[str] = []
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """A recording takes no names."""
@@ -51,37 +66,68 @@ class VariantsScreen(ModalScreen[int | None]):
 
     def compose(self) -> ComposeResult:
         """A line a variant."""
-        lines = variant_lines(self._state, self._room)
         with Vertical(classes="dialog"):
-            yield Label(Text(lines[0], style="bold"))
-            yield OptionList(
-                *(
-                    Option(Text(line), id=str(n))
-                    for n, line in zip(self._order, lines[1:], strict=True)
-                )
-            )
+            yield Label("", id="title")
+            yield OptionList()
             yield Input(placeholder="a name for this variant", id="name")
             naming = "n names it, " if self._is_live else ""
-            yield Label(f"enter jumps there, {naming}d compares with the current, escape closes")
+            jumping = "enter jumps there, " if self._is_live else ""
+            yield Label(f"★ best score · {jumping}{naming}escape closes")
+            yield Label("d compares it with the current one, D shows the changes in the tree")
 
     def on_mount(self) -> None:
         """Start at the current variant."""
         self.query_one(Input).display = False
+        self._fill()
         if self._state.current in self._order:
             self.query_one(OptionList).highlighted = self._order.index(self._state.current)
 
+    def on_resize(self) -> None:
+        """Names have another width."""
+        self._fill()
+
+    def show_state(self, state: SessionState) -> None:
+        """Variants come, are measured, and are gone to."""
+        before, self._state = self._state, state
+        if (before.variants, before.current) != (state.variants, state.current):
+            self._fill()
+
+    def _fill(self) -> None:
+        """Write the lines anew where they changed; the cursor stays on its variant."""
+        values, chosen = self.query_one(OptionList), self._highlighted
+        order = [number for number, _ in history.tree(self._state)]
+        title, *lines = variant_lines(self._state, self._room)
+        self.query_one("#title", Label).update(Text(title, style="bold"))
+        if order == self._order and values.option_count == len(order):
+            for at, line in enumerate(lines):
+                if line != self._lines[at]:
+                    values.replace_option_prompt_at_index(at, Text(line))
+        else:
+            self._order = order
+            values.clear_options()
+            values.add_options(
+                Option(Text(line), id=str(number))
+                for number, line in zip(order, lines, strict=True)
+            )
+            if chosen in order:
+                values.highlighted = order.index(chosen)
+        self._lines = lines
+
     def on_option_list_option_selected(self, event: OptionList.OptionSelected) -> None:
         """Answer with the variant."""
-        self.dismiss(int(event.option.id or 0))
+        if self._is_live:
+            self.dismiss(int(event.option.id or 0))
+        else:
+            self.notify("a recording stays as it is: its session can be opened to go on from here")
 
     @property
     def _room(self) -> int:
-        return min(92, int(self.app.size.width * 0.95)) - 12
+        return min(WIDEST, int(self.app.size.width * 0.95)) - FRAME
 
     @property
     def _highlighted(self) -> int | None:
         at = self.query_one(OptionList).highlighted
-        return None if at is None else self._order[at]
+        return None if at is None or at >= len(self._order) else self._order[at]
 
     def action_name(self) -> None:
         """Ask for a name."""
@@ -104,9 +150,13 @@ class VariantsScreen(ModalScreen[int | None]):
         variants = self._state.variants
         named = msgspec.structs.replace(variants[number], name=name)
         self._state = msgspec.structs.replace(self._state, variants=variants | {number: named})
-        at = self._order.index(number)
-        lines = variant_lines(self._state, self._room)
-        values.replace_option_prompt_at_index(at, Text(lines[at + 1]))
+        self._fill()
+
+    def action_compare_rows(self) -> None:
+        """Show in the tree what differs from the chosen variant."""
+        if self._highlighted is not None:
+            self.post_message(self.Against(self._highlighted))
+            self.dismiss()
 
     def action_compare(self) -> None:
         """Show what differs from the current variant."""
@@ -160,22 +210,3 @@ def comparison(state: SessionState, a: int, b: int) -> Table:
     for row in history.differences(first.network, second.network):
         table.add_row(row.path, Text(row.before), Text(row.after), numbers.signed(row.macs, ",d"))
     return table
-
-
-def variant_lines(state: SessionState, width: int) -> list[str]:
-    """A title and a line for every variant, in the order of the tree of history."""
-    room = width - 38
-    lines = [f"{'variant':<{room}}{'units':>9}{'MACs':>12}{'F1':>8}{'score':>9}"]
-    for number, depth in history.tree(state):
-        variant = state.variants[number]
-        mark = "▸" if number == state.current else " "
-        name = f"{mark}{'  ' * min(depth, 6)}v{number} {variant.name or variant.label}"
-        units = "-".join(map(str, variant.network.units_per_stage))
-        f1 = score = "—"
-        if variant.evaluation is not None:
-            f1 = f"{variant.evaluation.f1:.4f}"
-            score = numbers.plain(state.rule.score(variant.macs, variant.evaluation.f1), ".4f")
-        lines.append(
-            f"{numbers.shortened(name, room):<{room}}{units:>9}{variant.macs:>12,}{f1:>8}{score:>9}"
-        )
-    return lines

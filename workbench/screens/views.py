@@ -7,13 +7,13 @@ from sessions.events import CHANGING
 from sessions.network import WEIGHTED, Network
 from sessions.score import Rule
 from sessions.state import Job, SessionState, Variant
-from widgets.class_panel import ClassRow
 from widgets.confusion import ConfusionView
 from widgets.curves import CurvesView
 from widgets.job_line import JobView
 from widgets.layer_panel import LayerView, stats_lines
 from widgets.rows import Row
 from widgets.score_panel import Figures, ScoreView
+from workbench.screens.weights import before
 
 
 def title(state: SessionState) -> str:
@@ -67,28 +67,6 @@ def score_view(state: SessionState) -> ScoreView | None:
         interval=None if measured is None else measured.interval,
         is_live=live is not None and live.evaluation is not None,
     )
-
-
-def class_rows(state: SessionState) -> tuple[ClassRow, ...]:
-    """F1 of the classes, with the change from the opened model."""
-    variant = state.variant
-    if variant is None:
-        return ()
-    live = _live_job(state)
-    evaluation = (live and live.evaluation) or variant.evaluation
-    opened = history.baseline(state)
-    before = opened.evaluation if opened is not None else None
-    if evaluation is None:
-        return ()
-    then = {score.name: score.f1 for score in before.classes} if before is not None else {}
-    return tuple(
-        ClassRow(
-            score.name, score.f1,
-            score.f1 - then[score.name] if score.name in then and evaluation != before else None,
-            score.support,
-        )
-        for score in evaluation.classes
-    )  # fmt: skip
 
 
 def confusion_view(state: SessionState) -> ConfusionView | None:
@@ -162,7 +140,7 @@ def layer_view(state: SessionState, row: Row) -> LayerView:
     assert variant is not None
     network = variant.network
     if row.level == "layer" or (row.path not in network.units and row.parent in network.units):
-        return _layer(network, variant, row)
+        return _layer(network, state, variant, row)
     lines = [f"{row.output or '—'} out   {row.params:,} parameters"]
     if row.is_on:
         lines.append(f"{row.macs:,} MACs, {row.share:.1%} of the network")
@@ -181,10 +159,11 @@ def layer_view(state: SessionState, row: Row) -> LayerView:
         lines=tuple(lines),
         stats=variant.stats.get(stats_of) if stats_of else None,
         stats_of=stats_of.rpartition(".")[2],
+        **before(state, stats_of),
     )
 
 
-def _layer(network: Network, variant: Variant, row: Row) -> LayerView:
+def _layer(network: Network, state: SessionState, variant: Variant, row: Row) -> LayerView:
     layer = next(x for _, x in network.layers(include_off=True) if x.path == row.path)
     shape = "×".join(map(str, network.weight_shape(layer)))
     kernel = f"{layer.kernel}×{layer.kernel} " if layer.kernel > 1 else ""
@@ -200,7 +179,10 @@ def _layer(network: Network, variant: Variant, row: Row) -> LayerView:
     stats = variant.stats.get(layer.path)
     if stats is not None:
         lines += stats_lines(stats)
-    return LayerView(title=row.path, lines=tuple(lines), stats=stats, stats_of=layer.name)
+    return LayerView(
+        title=row.path, lines=tuple(lines), stats=stats, stats_of=layer.name,
+        **before(state, layer.path),
+    )  # fmt: skip
 
 
 def _kept(variant: Variant, path: str) -> list[str]:

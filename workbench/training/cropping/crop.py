@@ -17,7 +17,7 @@ from pathlib import Path
 
 import msgspec
 
-from workbench.errors import UserError
+from workbench.errors import UserError, explain
 from workbench.training.cropping import coco
 from workbench.training.cropping.cutter import Box, Corners, Cut, Cutter, Photo
 
@@ -222,8 +222,6 @@ def _staged(out: Path) -> Iterator[Path]:
         for folder in sorted(staging.iterdir()):
             folder.rename(out / folder.name)
     except OSError as error:
-        from workbench.surgery.files import explain  # loads torch, which nothing else here needs
-
         raise UserError(f"cannot write {out}: {explain(error)}") from error
     finally:
         if is_ours:

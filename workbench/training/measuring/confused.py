@@ -92,7 +92,10 @@ def _names(data: Dataset, split: Split, where: NDArray[np.intp]) -> tuple[str, .
     unknown = tuple(f"image {row + 1:,} of {len(split.source):,}" for row in rows)
     if data.source == DIGITS and not Path(data.source).exists():
         return unknown
-    listing = list_folder(Path(data.source).expanduser())
+    try:
+        listing = list_folder(Path(data.source).expanduser())
+    except UserError:  # gone since it was opened; the cache still has the images
+        return unknown
     skipped = {skip.path for skip in data.skipped}
     paths = (printable(os.path.relpath(item.path, listing.root)) for item in listing.items)
     names = [path for path in paths if path not in skipped]
