@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 EDITABLE := $(PIP) install --quiet --constraint constraints.txt --editable
 
-.PHONY: demo test lint bench screenshots clean
+.PHONY: demo test lint bench screenshots gallery clean
 
 demo: $(VENV)/.ready
 	@$(BIN)/workbench demo
@@ -24,6 +24,9 @@ bench: $(VENV)/.ready-test
 
 screenshots: $(VENV)/.ready
 	@sh .docs/screenshots.sh $(BIN)/workbench
+
+gallery: $(VENV)/.ready-test
+	@$(BIN)/python tests/gallery/gallery.py .gallery
 
 clean:
 	rm -rf $(VENV)

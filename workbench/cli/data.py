@@ -1,10 +1,7 @@
 """Commands on data: crop makes a folder of images, curves takes a session's numbers out."""
 
-import contextlib
 import json
-import os
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -14,6 +11,7 @@ from sessions import curves as session_curves
 from sessions import log
 from workbench.cli.desk import TerminalDesk
 from workbench.cli.output import Json, console, print_json, quiet_stdout, table
+from workbench.cli.writing import explained, write_whole
 from workbench.errors import UserError
 
 if TYPE_CHECKING:
@@ -112,11 +110,11 @@ def curves(
     if tensorboard is not None:
         from workbench import tensorboard as writing
 
-        with _explained(tensorboard):
+        with explained(tensorboard):
             runs = writing.write(tensorboard, found, session_curves.created_at(recording.header))
     if out is not None:
-        with _explained(out):
-            _write(out, FORMS[out.suffix](recording, found))
+        with explained(out):
+            write_whole(out, FORMS[out.suffix](recording, found))
     jobs = len({row.job for row in found})
     if as_json:
         targets = {"out": out and str(out), "tensorboard": tensorboard and str(tensorboard)}
@@ -138,27 +136,6 @@ def _json(recording: "Recording", found: "list[Row]") -> str:
 
 
 FORMS = {".csv": _csv, ".json": _json}
-
-
-def _write(out: Path, content: str) -> None:
-    """Write a file whole or not at all."""
-    partial = out.with_name(f".{out.name}.{os.getpid()}.part")
-    try:
-        partial.write_text(content, encoding="utf-8")
-        os.replace(partial, out)
-    finally:
-        partial.unlink(missing_ok=True)
-
-
-@contextlib.contextmanager
-def _explained(out: Path) -> Iterator[None]:
-    """An error of the system as one of the user's."""
-    try:
-        yield
-    except OSError as error:
-        from workbench.surgery.files import explain  # loads torch, which nothing else here needs
-
-        raise UserError(f"cannot write {out}: {explain(error)}") from error
 
 
 COMMANDS = (crop, curves)

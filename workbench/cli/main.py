@@ -9,7 +9,19 @@ from sessions.edits import EditError
 from sessions.log import SessionError
 from sessions.recipe import RecipeError
 from sessions.score import ScoreError
-from workbench.cli import cache, data, export, model, score, screen, train, training
+from workbench.cli import (
+    cache,
+    config,
+    data,
+    export,
+    model,
+    report,
+    score,
+    screen,
+    train,
+    training,
+    web,
+)
 from workbench.errors import UserError
 
 app = typer.Typer(
@@ -20,7 +32,7 @@ app = typer.Typer(
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for group in (screen, model, train, training, data, cache, export, score):
+for group in (screen, web, report, model, train, training, data, cache, export, score, config):
     for command in group.COMMANDS:
         app.command()(command)
 
