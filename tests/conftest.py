@@ -19,8 +19,9 @@ GROUPS = (1, 2, 3, 4, 8)
 
 @pytest.fixture(scope="session", autouse=True)
 def _private_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """No test reads or writes the user's cache."""
+    """No test reads or writes the user's cache or config file."""
     with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("WORKBENCH_CONFIG", os.devnull)
         patch.setenv("WORKBENCH_CACHE", str(tmp_path_factory.mktemp("cache")))
         yield
 

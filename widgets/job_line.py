@@ -1,7 +1,9 @@
 """One line: what runs, how far it is, how long it takes; or what there is to do."""
 
 import msgspec
+from rich.cells import cell_len
 from rich.text import Text
+from textual.message import Message
 from textual.reactive import reactive
 from textual.widget import Widget
 
@@ -22,13 +24,20 @@ class JobView(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class JobLine(Widget):
-    """The running job with a bar, or a message."""
+    """The running job with a bar, or a message. A click puts the job aside, or goes on with it."""
 
     DEFAULT_CSS = """
     JobLine { height: 1; padding: 0 1; background: $boost; }
     """
 
     view: reactive[JobView] = reactive(JobView(message="starting …"))
+
+    class Clicked(Message):
+        """The user clicked on the line."""
+
+    def on_click(self) -> None:
+        """Tell it."""
+        self.post_message(self.Clicked())
 
     def render(self) -> Text:
         """The line."""
@@ -41,18 +50,21 @@ def job_text(view: JobView, width: int) -> Text:
         return Text(
             numbers.shortened(view.message, width), style="bold red" if view.is_warning else "dim"
         )
-    text = Text(no_wrap=True, overflow="ellipsis")
-    text.append(f"▶ {view.name} ", style="bold")
-    text.append(f"{view.detail}  ")
     bar_width = 20 if width >= 100 else 8
     filled = numbers.bar(view.share, bar_width).rstrip()
-    text.append(filled, style="green")
-    text.append("─" * (bar_width - len(filled)), style="dim")
-    text.append(f" {view.share:.0%}")
+    rest = [f" {view.share:.0%}"]
     if view.images_per_s:
-        text.append(f"  {view.images_per_s:,.0f} images/s")
+        rest.append(f"  {view.images_per_s:,.0f} images/s")
     if view.left_s is not None:
-        text.append(f"  {numbers.duration(view.left_s)} left")
+        rest.append(f"  {numbers.duration(view.left_s)} left")
     if view.queue:
-        text.append(f"  then {view.queue}", style="dim")
+        rest.append(f"  then {view.queue}")
+    name = numbers.shortened(f"▶ {view.name} ", width)
+    room = width - cell_len(name) - bar_width - len(rest[0]) - 2
+    detail = numbers.shortened(view.detail, max(room, 0))
+    text = Text.assemble((name, "bold"), f"{detail}  ", (filled, "green"), no_wrap=True)
+    text.append("─" * (bar_width - len(filled)), style="dim")
+    for part in rest:  # the last ones give way first
+        text.append(numbers.shortened(part, max(width - text.cell_len, 0)))
+    text.truncate(width)
     return text

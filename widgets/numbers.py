@@ -1,4 +1,6 @@
-"""How numbers and bars are written, the same everywhere."""
+"""How numbers, bars and names are written, the same everywhere. Widths are cells of the screen."""
+
+from rich.cells import cell_len, set_cell_size
 
 EIGHTHS = " ▏▎▍▌▋▊▉"
 MINUS = "−"
@@ -49,7 +51,15 @@ def duration(seconds: float | None) -> str:
 
 
 def shortened(text: str, width: int) -> str:
-    """Text of at most `width` characters, with an ellipsis where it was longer."""
-    if len(text) <= width:
+    """Text of at most `width` cells in one line, with an ellipsis where it was longer."""
+    if not text.isprintable():  # names of files and folders can hold line ends
+        text = "".join(letter if letter.isprintable() else "?" for letter in text)
+    if cell_len(text) <= width:
         return text
-    return text[: width - 1] + "…" if width > 0 else ""
+    return set_cell_size(text, width - 1) + "…" if width > 0 else ""
+
+
+def fitted(text: str, width: int) -> str:
+    """Text of exactly `width` cells: shortened, or with spaces behind it."""
+    short = shortened(text, width)
+    return short + " " * (width - cell_len(short))

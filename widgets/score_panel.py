@@ -127,6 +127,7 @@ def _line(
     rest = width - text.cell_len - 2
     text.append("  ")
     text.append(numbers.shortened(note, rest), style="not bold dim")
+    text.truncate(width, overflow="ellipsis")
     return text
 
 

@@ -1,6 +1,8 @@
 """The first line: which model and variant, at which size, on which data."""
 
+from rich.cells import cell_len
 from rich.text import Text
+from textual.message import Message
 from textual.reactive import reactive
 from textual.widget import Widget
 
@@ -8,7 +10,7 @@ from widgets import numbers
 
 
 class TitleLine(Widget):
-    """Name to the left, facts to the right; the name gives way."""
+    """Name to the left, facts to the right; each gives way. A click asks for all variants."""
 
     DEFAULT_CSS = """
     TitleLine { height: 1; padding: 0 1; background: $primary-background; }
@@ -17,12 +19,21 @@ class TitleLine(Widget):
     name_text: reactive[str] = reactive("workbench")
     facts: reactive[str] = reactive("")
 
+    class Clicked(Message):
+        """The user clicked on the line."""
+
+    def on_click(self) -> None:
+        """Tell it."""
+        self.post_message(self.Clicked())
+
     def render(self) -> Text:
         """The line."""
-        width = self.size.width
-        facts = numbers.shortened(self.facts, max(width - 24, 0))
-        name = numbers.shortened(self.name_text, max(width - len(facts) - 2, 0))
-        text = Text(name, style="bold", no_wrap=True)
-        text.append(" " * max(width - len(name) - len(facts), 1))
-        text.append(facts, style="not bold")
-        return text
+        return title_text(self.name_text, self.facts, self.size.width)
+
+
+def title_text(name: str, facts: str, width: int) -> Text:
+    """The line for a given width: the facts leave the name a third of it at least."""
+    facts = numbers.shortened(facts, max(width - 2 - max(width // 3, 22), 0))
+    name = numbers.fitted(name, width - cell_len(facts) - (2 if facts else 0))
+    gap = "  " if facts else ""
+    return Text.assemble((name + gap, "bold"), facts, no_wrap=True)

@@ -7,13 +7,16 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import ClassVar
 
-from textual.app import App
-from textual.binding import Binding, BindingType
+from textual.binding import Binding as AnyBinding
+from textual.binding import BindingType
+from textual.events import Click
+from textual.screen import ModalScreen
 
 from sessions import history, offers
 from sessions.edits import Edit
 from sessions.events import (
     AnyEvent,
+    CutDescribed,
     JobFailed,
     JobFinished,
     ModelOpened,
@@ -23,12 +26,21 @@ from sessions.events import (
     Unknown,
 )
 from sessions.recipe import Recipe
+from widgets import timeline
+from widgets.binding import Binding
+from widgets.job_line import JobLine
 from widgets.network_tree import NetworkTree
 from widgets.replay_bar import ReplayBar
+from widgets.title_line import TitleLine
+from workbench import keymap, replaying, themes
+from workbench.config import Config, config_file
 from workbench.live import LiveSession, RequestError
+from workbench.looks import Looks
+from workbench.palette import Actions
+from workbench.panels import PanelsApp
 from workbench.player import Player
-from workbench.screens import views
-from workbench.screens.confusion import ConfusionScreen
+from workbench.replaying import Replaying
+from workbench.screens import shell
 from workbench.screens.dialogs import (
     HelpScreen,
     SaveScreen,
@@ -38,7 +50,6 @@ from workbench.screens.main import MainScreen
 from workbench.screens.recipe import RecipeScreen
 from workbench.screens.reshape import ReshapeScreen
 from workbench.screens.samples import SamplesScreen
-from workbench.screens.variants import VariantsScreen
 from workbench.toasts import describe
 
 EDITING = frozenset(
@@ -48,18 +59,25 @@ EDITING = frozenset(
     }
 )  # fmt: skip
 PALETTE = Binding("ctrl+p", "command_palette", "Palette", tooltip="Every command, by name")
-REPLAYING = frozenset({"play", "step", "seek", "speed", "start", "end"})
+REPLAYING = frozenset({"play", "step", "seek", "speed", "start", "end", *replaying.JUMPS})
 
 
-class WorkbenchApp(App[str]):
+class WorkbenchApp(Replaying, PanelsApp, Looks):
     """Shows a live session or a recorded one."""
 
     TITLE = "workbench"
-    CSS = """
+    COMMANDS: ClassVar[set[type[Actions]]] = {Actions}  # type: ignore[assignment]
+    CSS = (
+        themes.COLOURLESS_CSS
+        + """
     ToastRack { dock: top; align: right top; margin: 1 0 0 0; }  /* below lie score and job */
     """
+    )
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("space", "toggle_unit", "On/off", tooltip="Switch the selected unit"),
+        Binding(
+            "space", "toggle_unit", "On/off",
+            tooltip="Switch the selected unit, or all marked ones; u undoes them one by one",
+        ),
         Binding("w", "reshape", "Reshape", tooltip="Width, bottleneck, groups, kernel or rank"),
         Binding("r", "recover", "Recover", tooltip="Fit the cut network to its old outputs"),
         Binding("f", "fine_tune", "Fine-tune", tooltip="Fine-tune with the session's recipe"),
@@ -84,32 +102,49 @@ class WorkbenchApp(App[str]):
         ),
         Binding("m", "confusion", "Confusions", show=False, tooltip="Classes taken for others"),
         Binding("t", "variants", "Variants", show=False, tooltip="All variants, to jump to"),
+        Binding("P", "score_plane", "Score plane", show=False, key_display="P",
+                tooltip="F1 against MACs: every variant, and lines of equal score"),
+        Binding("b", "channels", "Channels", show=False,
+                tooltip="The selected row's channels: importance, activation, what a cut takes"),
+        Binding("L", "activity", "Activity", show=False, key_display="L",
+                tooltip="Jobs that run and wait, and the log of everything that happened"),
         Binding("s", "save", "Save", tooltip="Save the current variant to a file"),
+        Binding("y", "copy_path", "Copy path", show=False, tooltip="Copy the selected row's path"),
+        Binding(
+            "Y", "copy_command", "Copy command", show=False, key_display="Y",
+            tooltip="Copy the command line that makes this variant's structure",
+        ),
         Binding("space", "play", "Play/pause", tooltip="Play or pause the replay"),
-        Binding("full_stop", "step(1)", "Step", key_display=".,", tooltip="Next or previous event"),
-        Binding("comma", "step(-1)", "Step back", show=False),
-        Binding("plus,equals_sign", "speed(1)", "Speed", key_display="+-", tooltip="Replay speed"),
-        Binding("minus", "speed(-1)", "Slower", show=False),
+        Binding("full_stop", "step(1)", "Step", key_display=".,", tooltip="Next or previous event",
+                id="step"),
+        Binding("comma", "step(-1)", "Step back", show=False, id="step_back",
+                tooltip="Next or previous event"),
+        Binding("plus,equals_sign", "speed(1)", "Speed", key_display="+-", tooltip="Replay speed",
+                id="faster"),
+        Binding("minus", "speed(-1)", "Slower", show=False, id="slower", tooltip="Replay speed"),
         Binding(
             "right_square_bracket", "seek(10)", "Seek", key_display="[]",
-            tooltip="Ten seconds forward or back",
+            tooltip="Ten seconds forward or back", id="seek",
         ),
-        Binding("left_square_bracket", "seek(-10)", "Back", show=False),
+        Binding("left_square_bracket", "seek(-10)", "Seek back", show=False, id="seek_back",
+                tooltip="Ten seconds forward or back"),
         Binding("0", "start", "Start", show=False, tooltip="To the start of the recording"),
         Binding("9", "end", "End", key_display="9", tooltip="To the end of the recording"),
+        *replaying.BINDINGS,
         Binding("question_mark", "help", "Help", key_display="?", tooltip="Keys and words"),
         Binding("q", "quit", "Quit", tooltip="Quit; everything is kept in the session"),
     ]  # fmt: skip
 
-    def __init__(self, source: LiveSession | Player) -> None:
-        super().__init__()
+    def __init__(self, source: LiveSession | Player, config: Config | None = None) -> None:
+        super().__init__(config or Config())
         self.live = source if isinstance(source, LiveSession) else None
         self.player = source if isinstance(source, Player) else None
-        self.main = MainScreen()
+        self.main = MainScreen(self.config.columns, self.config.convention)
         self._stop_asked = False
         self._offered = (False, False, False, False)
         """Whether a job can be stopped, resumed, carried over, learned from: for the footer."""
         self._play_task: asyncio.Task[None] | None = None
+        self.set_keymap(keymap.keymap(self.config.keys, contexts()))
 
     async def on_mount(self) -> None:
         """Show the screen, then start what feeds it."""
@@ -118,20 +153,30 @@ class WorkbenchApp(App[str]):
             loop.add_signal_handler(number, self.exit)
         await self.push_screen(self.main)
         if self.live is not None:
-            self.live.listener = self.take
-            self.call_after_refresh(self.live.start)
-            self._show()
+            self.go_live()
         if self.player is not None:
+            self.call_after_refresh(settle_memory)
             self.player.listener = self._show
             self._play_task = asyncio.create_task(self.player.run())
             self._show()
+
+    def go_live(self) -> None:
+        """Start the live session and show it, also in the place of a recording."""
+        assert self.live is not None
+        self.live.listener = self.take
+        self.call_after_refresh(self.live.start)
+        self.main.query_one(ReplayBar).display = False
+        self._show()
+        self.refresh_bindings()
 
     async def on_unmount(self) -> None:
         """Let the processes save."""
         if self._play_task is not None:
             self._play_task.cancel()
         if self.live is not None:
-            self.live.listener = lambda event: None
+            self.live.listener = lambda event: None  # there is nothing left to show it on
+        await self.close_panels()
+        if self.live is not None:
             await self.live.close()
 
     def take(self, event: AnyEvent | Unknown) -> None:
@@ -142,8 +187,11 @@ class WorkbenchApp(App[str]):
             self.exit(live.problem, return_code=1)
             return
         self._show()
+        self.take_answer(event)
         if isinstance(event, RanksDescribed) and isinstance(self.screen, ReshapeScreen):
             self.screen.take_ranks(event)
+        if isinstance(event, CutDescribed) and isinstance(self.screen, ReshapeScreen):
+            self.screen.take_cut(event)
         if isinstance(event, SamplesDrawn) and isinstance(self.screen, SamplesScreen):
             self.screen.take_samples(event)
         if isinstance(event, ModelOpened):
@@ -155,6 +203,7 @@ class WorkbenchApp(App[str]):
             self._stop_asked = False
 
     def _show(self) -> None:
+        self.show_panel()
         if self.live is not None:
             state = self.live.state
             self.main.show(state, self.live.log_error)
@@ -193,6 +242,22 @@ class WorkbenchApp(App[str]):
         """Switch a unit."""
         self._ask(lambda live: live.toggle(message.unit))
 
+    async def on_title_line_clicked(self, message: TitleLine.Clicked) -> None:
+        """The name of the variant leads to all of them."""
+        await self.run_action("variants")
+
+    async def on_job_line_clicked(self, message: JobLine.Clicked) -> None:
+        """A click puts the job aside, the next goes on with it."""
+        for action in ("pause", "resume"):
+            if self.check_action(action, ()) and self.screen is self.main:
+                await self.run_action(action)
+                return
+
+    def on_click(self, event: Click) -> None:
+        """Beside a dialog: it closes, as with escape."""
+        if isinstance(event.widget, ModalScreen) and event.widget is self.screen:
+            self.simulate_key("escape")
+
     def on_replay_bar_seek_requested(self, message: ReplayBar.SeekRequested) -> None:
         """Go to where the bar was clicked."""
         if self.player is not None:
@@ -212,15 +277,23 @@ class WorkbenchApp(App[str]):
             self.notify(f"nothing to reshape at {path}: choose a stage, a unit or a 1x1 conv")
             return
 
+        variant = state.variant.number
+
         def make(edit: Edit | None) -> None:
             if edit is not None:
                 self._ask(lambda live: live.request_edit(edit))
+            else:
+                self._ask(lambda live: live.describe_cuts(variant, ()))  # nobody looks any more
 
         self.push_screen(ReshapeScreen(state, path), make)
 
     def on_reshape_screen_ranks_asked(self, message: ReshapeScreen.RanksAsked) -> None:
         """The engine knows what the ranks keep."""
         self._ask(lambda live: live.describe_ranks(message.layer))
+
+    def on_reshape_screen_cuts_asked(self, message: ReshapeScreen.CutsAsked) -> None:
+        """The engine knows what the values would keep."""
+        self._ask(lambda live: live.describe_cuts(message.variant, message.edits))
 
     def action_carry_over(self) -> None:
         """Put a finished job's weights under the edits made since."""
@@ -298,41 +371,33 @@ class WorkbenchApp(App[str]):
             if path is not None:
                 self._ask(lambda live: live.save_model(Path(path).expanduser().absolute()))
 
-        self.push_screen(SaveScreen(suggestion), save)
-
-    def action_confusion(self) -> None:
-        """Show which classes are taken for which."""
-        source = self.live or self.player
-        assert source is not None
-        state = source.state
-        title = "" if state.current is None else f"of v{state.current}"
-        self.push_screen(ConfusionScreen(views.confusion_view(state), title))
-
-    def action_variants(self) -> None:
-        """Show all variants; jump to one."""
-        source = self.live or self.player
-        assert source is not None
-
-        def jump(variant: int | None) -> None:
-            if variant is not None and self.live is not None:
-                self._ask(lambda live: live.select(variant))
-
-        self.push_screen(VariantsScreen(source.state, is_live=self.live is not None), jump)
-
-    def on_variants_screen_named(self, message: VariantsScreen.Named) -> None:
-        """Record the name."""
-        self._ask(lambda live: live.name_variant(message.variant, message.name))
+        self.push_screen(SaveScreen(suggestion, confirms=self.config.confirm_overwrite), save)
 
     def action_help(self) -> None:
         """Keys and words."""
-        mine = [b for b in self.BINDINGS if isinstance(b, Binding) and self._is_offered(b)]
-        self.push_screen(
-            HelpScreen(help_rows([*mine, *NetworkTree.BINDINGS, *MainScreen.BINDINGS, PALETTE]))
-        )
+        live, replay = contexts()
+        offered = [*(live if self.live is not None else replay), PALETTE]
+        chosen = keymap.keymap(self.config.keys, (live, replay))
+        legend = () if self.player is None else timeline.LEGEND
+        rows = help_rows(keymap.applied(chosen, offered))
+        self.push_screen(HelpScreen(rows, str(config_file()), legend))
 
-    def _is_offered(self, binding: Binding) -> bool:
-        name = binding.action.partition("(")[0]
-        return name not in (EDITING if self.live is None else REPLAYING)
+    def action_copy_path(self) -> None:
+        """The selected row's path to the clipboard."""
+        if path := self.main.query_one(NetworkTree).cursor:
+            self.copy(path, path)
+
+    def action_copy_command(self) -> None:
+        """The command line of the current variant to the clipboard."""
+        source = self.live or self.player
+        assert source is not None
+        state = source.state
+        if state.current is None:
+            return
+        words = f"the command that makes v{state.current}"
+        if shell.is_trained(state, state.current):
+            words += "'s structure; its trained weights are not in it: s saves them"
+        self.copy(shell.edit_command(state, state.current), words)
 
     def action_play(self) -> None:
         """Play or pause."""
@@ -374,6 +439,17 @@ class WorkbenchApp(App[str]):
             request()
         except RequestError as error:
             self.notify(str(error), severity="warning", timeout=8, markup=False)
+
+
+def contexts() -> tuple[list[AnyBinding], list[AnyBinding]]:
+    """The keys of a live session, and those of a replay."""
+    own = keymap.gathered(WorkbenchApp.BINDINGS)
+    shared = keymap.gathered(NetworkTree.BINDINGS, MainScreen.BINDINGS)
+    live, replay = (
+        [*(b for b in own if b.action.partition("(")[0] not in without), *shared]
+        for without in (REPLAYING, EDITING)
+    )
+    return live, replay
 
 
 def settle_memory() -> None:

@@ -211,7 +211,7 @@ async def test_a_downsampling_unit_stays_and_the_reason_is_shown(opened: Any, st
         assert "1,688,940" in screen.text(ScorePanel)
 
 
-async def test_space_on_a_stage_folds_it_and_on_a_layer_acts_on_its_unit(
+async def test_space_on_a_layer_acts_on_its_unit_and_on_a_stage_says_why_not(
     opened: Any, staged: Any
 ) -> None:
     async with opened() as screen:
@@ -220,9 +220,12 @@ async def test_space_on_a_stage_folds_it_and_on_a_layer_acts_on_its_unit(
         await screen.pilot.press("space")
         assert not staged.live.state.variant.network.units["stage1.unit2"].is_on
         await screen.pilot.press("home", "down", "space")
+        await screen.pilot.pause()
         assert screen.tree.cursor == "stage1"
-        assert screen.text(NetworkTree).splitlines()[2].startswith(" ▸ stage1")
+        assert any("stage1 as a whole cannot be off" in toast for toast in screen.toasts)
         assert staged.live.state.current == 1
+        await screen.pilot.press("enter")
+        assert screen.text(NetworkTree).splitlines()[2].startswith(" ▸ stage1")
 
 
 async def test_keys_move_the_cursor_and_the_layer_panel_follows(opened: Any) -> None:

@@ -7,7 +7,7 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.screen import ModalScreen
-from textual.widgets import Input, Label
+from textual.widgets import Button, Input, Label
 
 from sessions import recipe
 from sessions.recipe import GROUPS, Recipe, RecipeError
@@ -52,11 +52,21 @@ class RecipeScreen(ModalScreen[Recipe | None]):
                             yield Input(recipe.shown(self._recipe, field), id=field, compact=True)
                             yield Label(Text(recipe.hint(field)), classes="hint")
             yield Label("", id="problem")
-            yield Label("enter starts the fine-tuning, ↑ ↓ move, escape cancels")
+            with Horizontal(classes="buttons"):
+                yield Button("Start (enter)", id="start", compact=True, variant="primary")
+                yield Button("Cancel (esc)", id="cancel", compact=True)
+                yield Label("↑ ↓ move")
 
     def on_mount(self) -> None:
         """Start at the first field."""
         self.query_one("#epochs", Input).focus()
+
+    def on_button_pressed(self, event: Button.Pressed) -> None:
+        """Start, or not."""
+        if event.button.id == "start":
+            self.on_input_submitted()
+        else:
+            self.dismiss(None)
 
     def on_input_submitted(self) -> None:
         """Answer with the recipe, or say what is wrong with it."""

@@ -1,0 +1,43 @@
+"""How an application looks: its theme, and the filters that lines pass on their way out."""
+
+from collections.abc import Sequence
+
+from textual.app import App
+from textual.filter import LineFilter, Monochrome
+
+from workbench import themes
+from workbench.config import Config, config_file
+
+
+class Looks(App[str]):
+    """An application whose themes are the program's own, with legible colours, none, or ASCII."""
+
+    _filters_used: tuple[LineFilter, ...] = ()
+
+    def __init__(self, config: Config) -> None:
+        super().__init__()
+        self.config = config
+        themes.register(self, config.theme)
+
+    def get_line_filters(self) -> Sequence[LineFilter]:
+        """What every line passes; Textual's shades of grey are colours too."""
+        return [
+            *(line for line in super().get_line_filters() if not isinstance(line, Monochrome)),
+            *self._filters_used,
+        ]
+
+    def watch_theme(self) -> None:
+        """The least contrast is the theme's."""
+        self._filters_used = themes.filters_of(
+            self.theme, is_colourless=self.no_color, ascii_mode=self.config.ascii
+        )
+
+    def action_show_theme(self, name: str) -> None:
+        """Other colours, until the program ends."""
+        self.theme = name
+        self.notify(f'theme = "{name}" in {config_file()} keeps it', markup=False)
+
+    def copy(self, text: str, words: str) -> None:
+        """To the terminal's clipboard, and say what."""
+        self.copy_to_clipboard(text)
+        self.notify(f"copied {words}", markup=False)
