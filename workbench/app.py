@@ -149,8 +149,8 @@ class WorkbenchApp(Replaying, PanelsApp, Looks):
     async def on_mount(self) -> None:
         """Show the screen, then start what feeds it."""
         loop = asyncio.get_running_loop()
-        for number in (signal.SIGTERM, signal.SIGHUP):  # the terminal is given back as it was
-            loop.add_signal_handler(number, self.exit)
+        loop.add_signal_handler(signal.SIGTERM, self.exit)  # the terminal is given back as it was
+        signal.signal(signal.SIGHUP, self._hung_up)
         await self.push_screen(self.main)
         if self.live is not None:
             self.go_live()
@@ -168,6 +168,16 @@ class WorkbenchApp(Replaying, PanelsApp, Looks):
         self.main.query_one(ReplayBar).display = False
         self._show()
         self.refresh_bindings()
+
+    def _hung_up(self, *_: object) -> None:
+        """The terminal is gone: end, and do not take it up again.
+
+        A hang-up sends SIGCONT too, on which the driver would start a second thread for input,
+        and leave one of the two reading the end of a file for ever.
+        """
+        signal.signal(signal.SIGCONT, lambda *_: None)
+        if self._loop is not None:
+            self._loop.call_soon_threadsafe(self.exit)
 
     async def on_unmount(self) -> None:
         """Let the processes save."""
