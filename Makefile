@@ -20,7 +20,7 @@ lint: $(VENV)/.ready-test
 	$(BIN)/lint-imports --no-cache
 
 bench: $(VENV)/.ready-test
-	@for file in startup latency throughput surgery augment listing first_f1; do $(BIN)/python benchmarks/$$file.py || exit 1; done
+	@for file in startup latency tree long_session throughput surgery augment listing first_f1; do $(BIN)/python benchmarks/$$file.py || exit 1; done
 
 screenshots: $(VENV)/.ready
 	@sh .docs/screenshots.sh $(BIN)/workbench

@@ -15,7 +15,8 @@ from photos import SHARED, photo_folder
 
 from sessions.events import BATCH_NORM, RAW, AnyEvent, Evaluated, Unknown
 from sessions.recipe import Recipe
-from workbench.live import LiveSession, Opening
+from workbench.live import LiveSession
+from workbench.session import Opening
 from workbench.surgery import files
 from workbench.surgery.build import build
 from workbench.surgery.families import shufflenet

@@ -20,7 +20,8 @@ from textual.pilot import OutOfBounds, Pilot
 
 from sessions.recipe import Recipe
 from workbench.app import WorkbenchApp
-from workbench.live import LiveSession, Opening
+from workbench.live import LiveSession
+from workbench.session import Opening
 
 KEYS = (
     *"jkhlgGJK" * 3, *" " * 6, *"wwrfdFiexpcuuomt?1234/vVDMCOPbLyY", "ctrl+r", "ctrl+p",

@@ -286,23 +286,25 @@ def _switch(network: Network, path: str, *, is_on: bool) -> Network:
     if unit.is_on == is_on:
         raise EditError(f"{path} is already {verb}")
     if not is_on and not unit.is_removable:
-        raise EditError(f"{path} stays: {_why_it_stays(network, unit)}")
+        raise EditError(f"{path} stays: {why_it_stays(network, path)}{_can_be_off(network, unit)}")
     return net.replace_unit(network, msgspec.structs.replace(unit, is_on=is_on))
 
 
 def why_it_stays(network: Network, path: str) -> str:
     """Why a unit cannot be off, empty where it can."""
     unit = network.units[path]
-    return "" if unit.is_removable else _why_it_stays(network, unit)
+    if unit.is_removable:
+        return ""
+    if unit.is_downsampling:
+        stage = next(stage for stage in network.stages if unit in stage.units)
+        return f"it halves the resolution and sets the width of {stage.path}"
+    return "its output has another shape than its input"
 
 
-def _why_it_stays(network: Network, unit: net.Unit) -> str:
+def _can_be_off(network: Network, unit: net.Unit) -> str:
     stage = next(stage for stage in network.stages if unit in stage.units)
     others = [u.path for u in stage.units if u.is_removable and u.is_on]
-    instead = f"; can be off: {', '.join(others)}" if others else ""
-    if unit.is_downsampling:
-        return f"it halves the resolution and sets the width of {stage.path}{instead}"
-    return f"its output has another shape than its input{instead}"
+    return f"; can be off: {', '.join(others)}" if others else ""
 
 
 def _with_head(network: Network, form: str) -> Network:

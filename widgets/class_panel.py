@@ -41,7 +41,7 @@ class ClassPanel(Widget):
     def render(self) -> Table | Text:
         """The classes, or a word while none are known."""
         if not self.rows:
-            return Text("No class scores yet: e measures them.", style="dim")
+            return Text("No F1 of any class yet: measuring tells it.", style="dim")
         return class_table(self.rows, self.size.width, self.size.height)
 
 

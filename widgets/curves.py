@@ -60,7 +60,7 @@ class Curves(Widget):
 
     def compose(self) -> ComposeResult:
         """A word, and the plots."""
-        yield Static("No curves yet: e measures F1, f fine-tunes.", id="word")
+        yield Static("No F1 and no loss yet: measuring and training draw them.", id="word")
         with Horizontal():
             for name in TITLES:
                 with Vertical(id=name):

@@ -16,6 +16,8 @@ from widgets import numbers
 BLOCKS = " ▁▂▃▄▅▆▇█"
 BEFORE = "○"
 NOW_STYLE, BEFORE_STYLE = "cyan", "bold yellow"
+MOSTLY = 0.8
+"""Share of the width that the plot is to fill."""
 LEAST_HEIGHT = 3
 """Lines below which there is only the plot."""
 LEAST_OVERLAID = 6
@@ -84,12 +86,13 @@ def _bars(shares: list[float], rows: int, cell: int, style: str) -> list[Text]:
 def bin_layout(both: list[LayerStats], low: float, high: float, width: int) -> tuple[int, int]:
     """How many bins, and cells for each: none finer than the coarser of the counted ones.
 
-    Of those the one that fills the width best.
+    Of those that fill most of the width the one with most bins.
     """
     counted = max((s.high - s.low) / max(len(s.histogram), 1) for s in both)
     finest = int((high - low) / counted + 1e-9) if counted > 0 and high > low else 1
     layouts = [(max(min(finest, width // cell), 1), cell) for cell in range(1, max(width, 1) + 1)]
-    return max(layouts, key=lambda layout: (layout[0] * layout[1] <= width, layout[0] * layout[1]))
+    layouts = [layout for layout in layouts if layout[0] * layout[1] <= width] or layouts[:1]
+    return max(layouts, key=lambda it: (it[0] * it[1] >= MOSTLY * width, it[0], it[0] * it[1]))
 
 
 def rebinned(stats: LayerStats, low: float, high: float, bins: int) -> list[float]:

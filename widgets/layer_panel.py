@@ -38,11 +38,11 @@ class LayerPanel(Widget):
     }
     """
 
-    view: reactive[LayerView | None] = reactive(None)
+    view: reactive[LayerView | None] = reactive(None, repaint=False)
 
     def compose(self) -> ComposeResult:
         """Text and plot."""
-        yield Static("", markup=False)
+        yield Static("no row is selected yet", markup=False)
         yield Histogram()
 
     def on_resize(self) -> None:

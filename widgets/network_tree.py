@@ -43,9 +43,9 @@ class NetworkTree(TreeBody):
                 tooltip="Show all rows again"),
     ]  # fmt: skip
 
-    filter_text: reactive[str] = reactive("")
+    filter_text: reactive[str] = reactive("", repaint=False)
     """What paths must contain or match, and words like `:off`; empty for all rows."""
-    note: reactive[str] = reactive("")
+    note: reactive[str] = reactive("", repaint=False)
     """What the figures are, where they are not the usual ones."""
 
     class ToggleRequested(Message):

@@ -68,6 +68,8 @@ def score_text(view: ScoreView, width: int, *, is_low: bool) -> Text:
     words = ("opened ", "step ") if is_low else ("", "")
     live = "bold yellow" if view.is_live else "bold"
     interval = "" if view.interval is None else "[{:.2f}, {:.2f}]".format(*view.interval)
+    if view.opened is None and view.before is None:
+        return _alone(view, width, interval, live, is_low=is_low)
     lines = [] if is_low else [_line(width, "", ("now", "dim"), Text("since opened", "dim"),
                                      Text("last step", "dim"), "")]  # fmt: skip
     lines.append(
@@ -101,6 +103,20 @@ def score_text(view: ScoreView, width: int, *, is_low: bool) -> Text:
             f"lower is better ({view.rule})",
         )
     )
+    return Text("\n", no_wrap=True).join(lines)
+
+
+def _alone(view: ScoreView, width: int, interval: str, live: str, *, is_low: bool) -> Text:
+    """The same where there is nothing to compare with: the notes have the room."""
+    now, lines = view.now, [] if is_low else [Text("now".rjust(16), style="dim")]
+    for title, value, style, note in (
+        ("MACs", f"{now.macs:,}", "bold", ""),
+        ("F1", _figure(now.f1), live, f"{interval} {view.f1_note}".lstrip()),
+        ("score", _figure(now.score), live, f"lower is better ({view.rule})"),
+    ):
+        text = Text.assemble((title.ljust(6), "bold"), (value.rjust(10), style), "   ")
+        text.append(numbers.shortened(note, width - text.cell_len), style="not bold dim")
+        lines.append(text)
     return Text("\n", no_wrap=True).join(lines)
 
 

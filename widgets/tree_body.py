@@ -49,12 +49,12 @@ class TreeBody(ScrollView, can_focus=True):
         &:focus > .tree--cursor { background: $primary-muted; text-style: bold; }
     }
     """
-    rows: reactive[tuple[Row, ...]] = reactive(())
-    cursor: reactive[str] = reactive("")
+    rows: reactive[tuple[Row, ...]] = reactive((), repaint=False)
+    cursor: reactive[str] = reactive("", repaint=False)
     """Path of the selected row."""
-    columns: reactive[tuple[str, ...]] = reactive(())
+    columns: reactive[tuple[str, ...]] = reactive((), repaint=False)
     """Names of the columns to show, in this order, as far as they fit; empty for the usual ones."""
-    sort: reactive[str] = reactive("")
+    sort: reactive[str] = reactive("", repaint=False)
     """Name of the column that siblings are sorted by; empty for running order."""
 
     class RowSelected(Message, namespace="network_tree"):
@@ -88,13 +88,13 @@ class TreeBody(ScrollView, can_focus=True):
         if not before and rows:
             self._open = {row.path for row in rows if row.is_sum}
             self.cursor = next((row.path for row in rows if row.is_removable), rows[0].path)
-        layout, shown = self._strips.layout, [row.path for row in self._visible]
+        before_it = self._shape()
         drawn = self._strips.clear()
         self._strips.scale = tree_columns.scale(rows)
         self._choose_columns()
         self._children = tree_order.children_of(rows, self.sort)
         self._find_visible()
-        if layout != self._strips.layout or shown != [row.path for row in self._visible]:
+        if self._shape() != before_it:
             self.refresh()
             return
         for path, strip in drawn.items():
@@ -102,6 +102,12 @@ class TreeBody(ScrollView, can_focus=True):
             y = self._index.get(path)
             if y is not None and list(self._line(self._visible[y])) != list(strip):
                 self._refresh_row(y)
+
+    def _shape(self) -> tuple[object, ...]:
+        """All that moves or heads rows: where it is the same, only rows that differ are painted."""
+        strips = self._strips
+        paths = [row.path for row in self._visible]
+        return strips.layout, strips.scale.is_compared, self._note_line, paths
 
     def watch_cursor(self, before: str, cursor: str) -> None:
         """Repaint both rows, keep the cursor in sight, tell."""

@@ -34,7 +34,7 @@ from widgets.replay_bar import ReplayBar
 from widgets.title_line import TitleLine
 from workbench import keymap, replaying, themes
 from workbench.config import Config, config_file
-from workbench.live import LiveSession, RequestError
+from workbench.live import LiveSession
 from workbench.looks import Looks
 from workbench.palette import Actions
 from workbench.panels import PanelsApp
@@ -50,6 +50,7 @@ from workbench.screens.main import MainScreen
 from workbench.screens.recipe import RecipeScreen
 from workbench.screens.reshape import ReshapeScreen
 from workbench.screens.samples import SamplesScreen
+from workbench.session import RequestError
 from workbench.toasts import describe
 
 EDITING = frozenset(

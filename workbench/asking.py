@@ -15,8 +15,8 @@ from sessions.edits import Edit
 from sessions.events import AnyEvent, Unknown
 from sessions.splits import Splits
 from sessions.state import SessionState, Variant
-from workbench.live import Question, RequestError
 from workbench.processes import Child
+from workbench.session import Question, RequestError
 
 
 def describe_channels(

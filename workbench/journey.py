@@ -10,7 +10,8 @@ from sessions.events import AnyEvent, CommandFailed, JobFailed, ModelSaved, Proc
 from sessions.recipe import changed
 from sessions.state import SessionState, Variant
 from workbench.errors import UserError
-from workbench.live import LiveSession, Opening
+from workbench.live import LiveSession
+from workbench.session import Opening
 
 UNITS_OFF = ("stage1.unit3", "stage2.unit4")
 EPOCHS = 3

@@ -15,7 +15,7 @@ from widgets.confusion import ConfusionView
 from widgets.network_tree import NetworkTree
 from workbench import asking
 from workbench.asking import ReplayProcesses
-from workbench.live import LiveSession, Question
+from workbench.live import LiveSession
 from workbench.logged import LoggedRecords
 from workbench.player import Player
 from workbench.screens import panel_views, views
@@ -27,6 +27,7 @@ from workbench.screens.main import MainScreen
 from workbench.screens.panel import PanelScreen
 from workbench.screens.plane import PlaneScreen
 from workbench.screens.variants import VariantsScreen
+from workbench.session import Question
 
 
 class PanelsApp(App[str]):

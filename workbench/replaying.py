@@ -8,10 +8,11 @@ from sessions.branching import branch
 from sessions.log import SessionError
 from widgets.binding import Binding
 from workbench.errors import UserError
-from workbench.live import LiveSession, Opening
+from workbench.live import LiveSession
 from workbench.player import Player
 from workbench.screens.branching import BranchScreen
 from workbench.screens.moments import Moment, MomentsScreen
+from workbench.session import Opening
 
 if TYPE_CHECKING:
     from textual.app import App

@@ -46,6 +46,7 @@ COLOURLESS_CSS = """
 NetworkTree:nocolor > .tree--cursor { text-style: reverse; }
 OptionList:nocolor > .option-list--option-highlighted { text-style: reverse; }
 Button:nocolor:focus { text-style: reverse; }
+Toast:nocolor { border: round $foreground; }
 """
 
 

@@ -36,9 +36,11 @@ from sessions.log import SessionLog
 from sessions.network import WEIGHTED, Network
 from sessions.recipe import Recipe
 from sessions.score import CONTEST
+from workbench import job_queue
 from workbench import live as live_module
 from workbench.app import WorkbenchApp
-from workbench.live import LiveSession, Opening
+from workbench.live import LiveSession
+from workbench.session import Opening
 from workbench.surgery.families import shufflenet
 
 CLASSES = tuple(f"class{number}" for number in range(9))
@@ -226,7 +228,7 @@ def stage(
         return Staged(live, children, network)
 
     monkeypatch.setattr(live_module, "Child", child)
-    monkeypatch.setattr(live_module, "SETTLE_S", 3600.0)
+    monkeypatch.setattr(job_queue, "SETTLE_S", 3600.0)
     yield stage
     for live in begun:
         with contextlib.suppress(ValueError):  # the app may have closed it already

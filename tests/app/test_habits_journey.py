@@ -17,9 +17,10 @@ from textual.widgets import Input, OptionList
 from sessions.recipe import Recipe
 from widgets.network_tree import NetworkTree
 from workbench.app import WorkbenchApp
-from workbench.live import LiveSession, Opening
+from workbench.live import LiveSession
 from workbench.screens.dialogs import SaveScreen
 from workbench.screens.main import MainScreen
+from workbench.session import Opening
 
 MODEL = Path(__file__).parents[2] / "workbench" / "demo" / "digits.safetensors"
 SIZE = (120, 36)

@@ -18,7 +18,8 @@ from sessions.events import ProcessExited
 from sessions.replay import Timeline
 from sessions.state import SessionState
 from workbench.errors import UserError
-from workbench.live import LiveSession, Opening, RequestError
+from workbench.live import LiveSession
+from workbench.session import Opening, RequestError
 
 
 @pytest.fixture

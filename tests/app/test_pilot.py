@@ -17,7 +17,7 @@ from widgets.score_panel import ScorePanel
 from widgets.side_panels import SidePanels
 from widgets.title_line import TitleLine
 from workbench.app import WorkbenchApp
-from workbench.live import Opening
+from workbench.session import Opening
 
 SMALL, LARGE = (80, 24), (160, 45)
 both_sizes = pytest.mark.parametrize("size", [SMALL, LARGE], ids=["80x24", "160x45"])

@@ -23,9 +23,9 @@ from sessions.recipe import BEFORE_CUT
 from widgets.job_line import JobLine
 from widgets.photos import photo_lines
 from widgets.score_panel import ScorePanel
-from workbench.live import RequestError
 from workbench.screens import views
 from workbench.screens.samples import SamplesScreen
+from workbench.session import RequestError
 from workbench.toasts import recovery
 
 RUNGS = ((RAW, 0.2, None), (BATCH_NORM, 0.5, 0.0), (REPAIR, 0.7, 0.0), (SHORT, 0.8, 3.0))

@@ -16,12 +16,13 @@ from sessions import macs
 from sessions.commands import AnyCommand, ApplyEdit
 from sessions.events import AnyEvent, Edited, Unknown
 from sessions.network import Network
-from workbench import asking, recorder
+from workbench import asking, job_queue, recorder
 from workbench import live as live_module
 from workbench.app import WorkbenchApp
 from workbench.config import Config
-from workbench.live import LiveSession, Opening
+from workbench.live import LiveSession
 from workbench.player import Player
+from workbench.session import Opening
 
 THEMES = {"dark": "workbench-dark", "light": "workbench-light", "none": "workbench-dark"}
 """Names of looks, with their themes; none has no colours."""
@@ -129,7 +130,7 @@ async def staged(
         use(mock.patch.object(Answering, "network", network, create=True))
         use(mock.patch.object(live_module, "Child", Answering))
         use(mock.patch.object(asking, "Child", Answering))
-        use(mock.patch.object(live_module, "SETTLE_S", 3600.0))
+        use(mock.patch.object(job_queue, "SETTLE_S", 3600.0))
         use(mock.patch.object(recorder, "time", Clock()))
         use(mock.patch.dict(os.environ, {"LANG": "C.UTF-8", "LC_ALL": "C.UTF-8"}))
         os.environ.pop("NO_COLOR", None)

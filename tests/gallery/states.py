@@ -27,8 +27,8 @@ from sessions.events import (
     JobProgressed,
     JobStarted,
 )
-from workbench.live import Opening
 from workbench.player import Player
+from workbench.session import Opening
 
 LAST = "fine-tuned"
 """The chapter whose session is what replays show."""

@@ -12,7 +12,8 @@ import pytest
 
 import workbench
 from sessions.events import AnyEvent, Unknown
-from workbench.live import LiveSession, Opening
+from workbench.live import LiveSession
+from workbench.session import Opening
 
 DEMO = Path(workbench.__file__).parent / "demo" / "digits.safetensors"
 LIMIT_S = 120.0

@@ -7,7 +7,7 @@ from typing import Any
 from sessions import offers
 from sessions.edits import Width
 from sessions.events import CutDescribed, Edited
-from workbench.live import Opening
+from workbench.session import Opening
 
 
 async def test_an_edit_does_not_wait_for_the_cuts_asked_about_before_it(

@@ -9,7 +9,7 @@ from sessions.branching import branch
 from sessions.events import CheckpointWritten, Edited, JobFinished, JobStarted
 from sessions.recipe import Recipe
 from sessions.replay import Timeline
-from workbench.live import Opening
+from workbench.session import Opening
 
 RECIPE = Recipe(images_per_epoch=0, epochs=2, learning_rate=2e-3, augmentation="none")
 

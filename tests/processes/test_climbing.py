@@ -22,7 +22,7 @@ from sessions.events import (
     SamplesDrawn,
 )
 from sessions.recipe import Recipe
-from workbench.live import Opening
+from workbench.session import Opening
 
 KILLS = int(os.environ.get("WORKBENCH_KILLS", "4"))
 RECIPE = Recipe(

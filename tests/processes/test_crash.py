@@ -27,7 +27,8 @@ from sessions.events import (
 )
 from sessions.recipe import Recipe
 from sessions.replay import Timeline
-from workbench.live import LiveSession, Opening
+from workbench.live import LiveSession
+from workbench.session import Opening
 
 KILLS = int(os.environ.get("WORKBENCH_KILLS", "4"))
 START_S = 120.0
@@ -42,7 +43,8 @@ from pathlib import Path
 from sessions import codec
 from sessions.recipe import Recipe
 from workbench.app import WorkbenchApp
-from workbench.live import LiveSession, Opening
+from workbench.live import LiveSession
+from workbench.session import Opening
 
 folder, model, seed = Path(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[4])
 shown = open(sys.argv[3], "ab", buffering=0)
@@ -320,7 +322,7 @@ async def test_a_killed_trainer_costs_no_more_than_the_epoch_and_the_job_goes_on
 async def test_a_trainer_killed_while_it_opens_the_data_opens_it_when_asked_again(
     tmp_path: Path, demo_model: Path, watched: Callable[..., Any]
 ) -> None:
-    from workbench.live import RequestError
+    from workbench.session import RequestError
 
     session = watched(Opening(folder=tmp_path / "session", model=demo_model, data="digits"))
     live = session.live

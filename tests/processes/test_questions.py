@@ -15,9 +15,9 @@ from sessions.events import (
 )
 from workbench import asking
 from workbench.asking import ReplayProcesses
-from workbench.live import Opening
 from workbench.player import Player
 from workbench.screens import panel_views
+from workbench.session import Opening
 
 LIMIT_S = 120.0
 

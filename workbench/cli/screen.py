@@ -62,7 +62,8 @@ def open_(
     only_ascii: OnlyAscii = False,
 ) -> None:
     """Open a model, or a session, in the workbench."""
-    from workbench.live import LiveSession, Opening
+    from workbench.live import LiveSession
+    from workbench.session import Opening
 
     config = chosen(theme, only_ascii=only_ascii)
 
@@ -99,7 +100,8 @@ def demo(
     only_ascii: OnlyAscii = False,
 ) -> None:
     """Open the embedded model and data: switch units off, press r, watch F1 come back."""
-    from workbench.live import LiveSession, Opening
+    from workbench.live import LiveSession
+    from workbench.session import Opening
 
     if not headless and not _has_terminal():
         print("no terminal here: running the demo's journey without a screen", file=sys.stderr)

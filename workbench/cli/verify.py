@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from workbench.cli.output import console, print_json, quiet_stdout, table
 from workbench.errors import UserError
 from workbench.journey import run_demo
-from workbench.live import Opening
+from workbench.session import Opening
 
 if TYPE_CHECKING:
     from workbench.training.verify import Verification

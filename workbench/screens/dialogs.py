@@ -135,7 +135,7 @@ class SaveScreen(ModalScreen[str | None]):
     def compose(self) -> ComposeResult:
         """A path to type."""
         with Vertical(classes="dialog"):
-            yield Label("Save the current variant as (.pt, .pth or .safetensors)")
+            yield Label("Save the current variant as (.pt, .pth or .safetensors)\n")
             yield Input(self._suggestion)
             yield Label("", id="hint")
             with Horizontal(classes="buttons"):

@@ -29,6 +29,8 @@ from workbench.screens.dialogs import DIALOG_CSS
 
 ASKED_AT_ONCE = 12
 """Values whose kept importance is asked for together."""
+STRIP_S = 0.1
+"""Between two drawings of the strip while answers come."""
 PAGE = 10
 LONGEST = 6
 """Digits of a typed value."""
@@ -99,6 +101,7 @@ class ReshapeScreen(ModalScreen[Edit | None]):
         self._described: dict[Edit, CutDescribed] = {}
         self._ranks: RanksDescribed | None = None
         self._written: dict[str, Text] = {}
+        self._is_strip_due = False
         self._waiting: tuple[Edit, ...] = ()
         """What the engine was asked last and has not answered, in order."""
 
@@ -150,10 +153,12 @@ class ReshapeScreen(ModalScreen[Edit | None]):
             return
         self._described[described.edit] = described
         self._waiting = tuple(edit for edit in self._waiting if edit != described.edit)
-        if any(preview.edit == described.edit for preview in self._previews):
+        if self._chosen.edit == described.edit:
             self._show_strip()
-            if self._chosen.edit == described.edit:
-                self._show_chosen()
+            self._show_chosen()
+        elif not self._is_strip_due:  # many come at once: keys come first
+            self._is_strip_due = True
+            self.set_timer(STRIP_S, self._show_strip)
         if not self._waiting:
             self._ask()
 
@@ -247,6 +252,7 @@ class ReshapeScreen(ModalScreen[Edit | None]):
         self._ask()
 
     def _show_strip(self) -> None:
+        self._is_strip_due = False
         strip = self.query_one(ValueStrip)
         strip.view = cuts.strip_view(self._previews, self._value, self._described, self._ranks)
 

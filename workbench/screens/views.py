@@ -105,7 +105,7 @@ def job_view(state: SessionState, log_error: str = "", *, is_live: bool = True) 
     """The running job, or what to do next; a replay has nothing to do."""
     if log_error:
         return JobView(
-            message=f"NOT SAVED: {log_error}. Free some space; nothing is lost until you quit.",
+            message=f"NOT SAVED: {log_error}. Kept until you quit: free some space",
             is_warning=True,
         )
     queue = ", ".join(job.kind for job in state.queued)
