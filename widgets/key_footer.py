@@ -23,6 +23,9 @@ class KeyFooter(Footer):
     def compose(self) -> ComposeResult:
         """The keys that remain."""
         keys = [key for key in super().compose() if isinstance(key, FooterKey)]
+        for key in keys:  # bound to this footer, a key would outlive its removal
+            key._reactive_connect = None
+            key.compact = self.compact
         keys = [key for key in keys if key.action not in self.hidden]
         palette = [key for key in keys if key.has_class("-command-palette")]
         keys = [key for key in keys if key not in palette]

@@ -7,6 +7,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import ClassVar
 
+from textual._styles_cache import StylesCache
+from textual.await_complete import AwaitComplete
 from textual.binding import Binding as AnyBinding
 from textual.binding import BindingType
 from textual.events import Click
@@ -59,6 +61,8 @@ EDITING = frozenset(
         "distil", "samples", "evaluate", "stop", "pause", "resume", "carry_over", "save",
     }
 )  # fmt: skip
+TIDY_S = 0.5
+"""Seconds from a closed screen to the collection of what it leaves."""
 PALETTE = Binding("ctrl+p", "command_palette", "Palette", tooltip="Every command, by name")
 REPLAYING = frozenset({"play", "step", "seek", "speed", "start", "end", *replaying.JUMPS})
 
@@ -145,6 +149,7 @@ class WorkbenchApp(Replaying, PanelsApp, Looks):
         self._offered = (False, False, False, False)
         """Whether a job can be stopped, resumed, carried over, learned from: for the footer."""
         self._play_task: asyncio.Task[None] | None = None
+        self._is_tidying_due = False
         self.set_keymap(keymap.keymap(self.config.keys, contexts()))
 
     async def on_mount(self) -> None:
@@ -179,6 +184,18 @@ class WorkbenchApp(Replaying, PanelsApp, Looks):
         signal.signal(signal.SIGCONT, lambda *_: None)
         if self._loop is not None:
             self._loop.call_soon_threadsafe(self.exit)
+
+    def pop_screen(self) -> AwaitComplete:
+        """A closed screen is tens of thousands of objects that only the collector frees."""
+        if not self._is_tidying_due:
+            self._is_tidying_due = True
+            self.set_timer(TIDY_S, self._tidy)
+        return super().pop_screen()
+
+    def _tidy(self) -> None:
+        self._is_tidying_due = False
+        StylesCache.get_inner_outer.cache_clear()  # it holds the lines of widgets that are gone
+        gc.collect()
 
     async def on_unmount(self) -> None:
         """Let the processes save."""

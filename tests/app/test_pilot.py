@@ -1,11 +1,15 @@
 """The live screen under a pilot: keys and clicks to requests, events to what is shown."""
 
+import gc
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+from textual._styles_cache import StylesCache
 from textual.pilot import Pilot
+from textual.widget import Widget
+from textual.widgets._footer import FooterKey
 
 from sessions.commands import ApplyEdit, EvaluateNow, OpenData, OpenModel, RunJob, StopJob
 from sessions.edits import UnitOff, UnitOn
@@ -17,6 +21,7 @@ from widgets.score_panel import ScorePanel
 from widgets.side_panels import SidePanels
 from widgets.title_line import TitleLine
 from workbench.app import WorkbenchApp
+from workbench.screens.dialogs import HelpScreen
 from workbench.session import Opening
 
 SMALL, LARGE = (80, 24), (160, 45)
@@ -525,3 +530,20 @@ def _evaluation(f1: float) -> Any:
 
     classes = (ClassScore("glass", f1, f1, f1, 100), ClassScore("metal", f1, f1, f1, 100))
     return Evaluation(split="validation", images=200, f1=f1, accuracy=f1, classes=classes)
+
+
+async def test_screens_that_were_closed_leave_nothing_in_memory(opened: Any) -> None:
+    """A footer kept every key that it had drawn, and a cache the lines of closed screens."""
+    async with opened() as screen:
+        app = screen.pilot.app
+        for _ in range(3):
+            await screen.pilot.press("question_mark")
+            await screen.pilot.pause()
+            await screen.pilot.press("escape")
+            await screen.pilot.pause()
+        app._tidy()
+        gone = (FooterKey, HelpScreen)
+        kept = [o for o in gc.get_objects() if isinstance(o, gone) and not o.is_attached]
+        lines = [o for o in gc.get_objects() if isinstance(o, StylesCache)]
+        assert not kept
+        assert len(lines) < 3 * len(list(app.main.query(Widget)))

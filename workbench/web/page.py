@@ -54,6 +54,7 @@ def main() -> None:
             _tell(said.getvalue().strip() or "The workbench ended with an error.")
     except Exception:  # noqa: BLE001 - there is no terminal that could show it
         _tell(traceback.format_exc())
+        raise SystemExit(1) from None
     finally:
         _send(b"M", json.dumps({"type": "exit"}).encode())
 
