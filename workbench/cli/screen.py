@@ -30,28 +30,31 @@ DEMO = Path(__file__).parent.parent / "demo"
 SMALLEST, LARGEST = (20, 6), (500, 300)
 """Columns and rows of a picture."""
 Device = Annotated[str, typer.Option(help="auto, cpu or cuda.")]
+ModelOrSession = Annotated[
+    Path, typer.Argument(metavar="MODEL", help="A checkpoint, or a session folder to go on with.")
+]
+DataSource = Annotated[
+    str | None, typer.Option(help="digits, or a folder of images; without it F1 is not measured.")
+]
+InputEdge = Annotated[
+    int | None, typer.Option(help="Input edge in pixels; the file's or family's own if left out.")
+]
+NewSession = Annotated[
+    Path | None, typer.Option(help="New session folder; in the user's data folder if left out.")
+]
+RecipePath = Annotated[Path | None, typer.Option(help="TOML recipe for fine-tuning.")]
+RuleGiven = Annotated[
+    str | None, typer.Option(help="Score rule: contest, readme, smooth or a TOML file.")
+]
 
 
 def open_(
-    model: Annotated[
-        Path,
-        typer.Argument(metavar="MODEL", help="A checkpoint, or a session folder to go on with."),
-    ],
-    data: Annotated[
-        str | None,
-        typer.Option(help="digits, or a folder of images; without it F1 is not measured."),
-    ] = None,
-    input_size: Annotated[
-        int | None,
-        typer.Option(help="Input edge in pixels; the file's or family's own if left out."),
-    ] = None,
-    session: Annotated[
-        Path | None, typer.Option(help="New session folder; in the user's data folder if left out.")
-    ] = None,
-    recipe: Annotated[Path | None, typer.Option(help="TOML recipe for fine-tuning.")] = None,
-    rule: Annotated[
-        str | None, typer.Option(help="Score rule: contest, readme, smooth or a TOML file.")
-    ] = None,
+    model: ModelOrSession,
+    data: DataSource = None,
+    input_size: InputEdge = None,
+    session: NewSession = None,
+    recipe: RecipePath = None,
+    rule: RuleGiven = None,
     device: Device = "auto",
     seed: Seed = 0,
     hold_out: HoldOut = 0.0,

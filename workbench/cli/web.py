@@ -13,7 +13,17 @@ import typer
 
 from sessions import log
 from workbench.cli.config import OnlyAscii, Theme, chosen
-from workbench.cli.screen import Device, checked_model, new_session_folder
+from workbench.cli.screen import (
+    DataSource,
+    Device,
+    InputEdge,
+    ModelOrSession,
+    NewSession,
+    RecipePath,
+    RuleGiven,
+    checked_model,
+    new_session_folder,
+)
 from workbench.errors import UserError
 
 PAGE = (
@@ -24,24 +34,12 @@ PAGE = (
 
 
 def serve(
-    model: Annotated[
-        Path,
-        typer.Argument(metavar="MODEL", help="A checkpoint, or a session folder to go on with."),
-    ],
-    data: Annotated[
-        str | None,
-        typer.Option(help="digits, or a folder of images; without it F1 is not measured."),
-    ] = None,
-    input_size: Annotated[
-        int | None, typer.Option(help="Input edge in pixels; the file's own if left out.")
-    ] = None,
-    session: Annotated[
-        Path | None, typer.Option(help="New session folder; in the user's data folder if left out.")
-    ] = None,
-    recipe: Annotated[Path | None, typer.Option(help="TOML recipe for fine-tuning.")] = None,
-    rule: Annotated[
-        str | None, typer.Option(help="Score rule: contest, readme, smooth or a TOML file.")
-    ] = None,
+    model: ModelOrSession,
+    data: DataSource = None,
+    input_size: InputEdge = None,
+    session: NewSession = None,
+    recipe: RecipePath = None,
+    rule: RuleGiven = None,
     device: Device = "auto",
     port: Annotated[
         int, typer.Option(help="Port to listen on; 0 takes a free one.", min=0, max=65535)
