@@ -95,7 +95,7 @@ class Curves(Widget):
         legend = self.query_one("#legend", Static)
         has_marks = bool(view.f1) and bool(view.marks or view.rungs)
         legend.display = has_marks and self.size.height >= LEGEND_FROM
-        legend.update(legend_text(view, self.size.width - 2, "marks:"))
+        legend.update(legend_text(view, self.size.width - 2, "marks:"), layout=False)
         self._draw("#f1", view.f1, "green", view)
         self._draw("#loss", view.loss, "orange", None)
 
@@ -115,7 +115,7 @@ class Curves(Widget):
         is_tall = widget.size.height >= TALL
         what, along = TITLES[selector.removeprefix("#")]
         title = what if is_tall else f"{what} by {along}"
-        box.query_one(Static).update(self._title(title, marked))
+        box.query_one(Static).update(self._title(title, marked), layout=False)
         plt.clear_data()
         plt.clear_figure()
         # A braille cell is two points wide: more points only take time, and keys wait for it.

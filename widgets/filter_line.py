@@ -5,10 +5,18 @@ from typing import ClassVar
 from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.containers import Horizontal
+from textual.geometry import Size
 from textual.message import Message
+from textual.reactive import Reactive
 from textual.widgets import Input, Label
 
 from widgets.binding import Binding
+
+
+class _OneLine(Input):
+    """Its place does not depend on its text, so that a letter moves nothing else."""
+
+    virtual_size: Reactive[Size] = Reactive(Size(0, 0))
 
 
 class FilterLine(Horizontal):
@@ -20,7 +28,7 @@ class FilterLine(Horizontal):
         height: 1;
         background: $panel;
         & > Label { padding: 0 0 0 1; color: $text-muted; }
-        & > Input { width: 1fr; background: $panel; }
+        & > _OneLine { width: 1fr; background: $panel; }
         & > .hint { padding: 0 1; }
     }
     """
@@ -45,7 +53,7 @@ class FilterLine(Horizontal):
     def compose(self) -> ComposeResult:
         """A sign, the text, and what can be typed."""
         yield Label("/")
-        yield Input(
+        yield _OneLine(
             compact=True,
             select_on_focus=False,
             placeholder="part of a path, or *conv*, :off, :edited",

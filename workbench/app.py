@@ -11,6 +11,8 @@ from textual._styles_cache import StylesCache
 from textual.await_complete import AwaitComplete
 from textual.binding import Binding as AnyBinding
 from textual.binding import BindingType
+from textual.driver import Driver as AnyDriver
+from textual.drivers.linux_driver import LinuxDriver
 from textual.events import Click
 from textual.screen import ModalScreen
 
@@ -28,6 +30,7 @@ from sessions.events import (
     Unknown,
 )
 from sessions.recipe import Recipe
+from sessions.state import SessionState
 from widgets import timeline
 from widgets.binding import Binding
 from widgets.job_line import JobLine
@@ -36,6 +39,7 @@ from widgets.replay_bar import ReplayBar
 from widgets.title_line import TitleLine
 from workbench import keymap, replaying, themes
 from workbench.config import Config, config_file
+from workbench.driver import Driver
 from workbench.live import LiveSession
 from workbench.looks import Looks
 from workbench.palette import Actions
@@ -148,9 +152,15 @@ class WorkbenchApp(Replaying, PanelsApp, Looks):
         self._stop_asked = False
         self._offered = (False, False, False, False)
         """Whether a job can be stopped, resumed, carried over, learned from: for the footer."""
+        self._shown: tuple[SessionState | None, str] = (None, "")
         self._play_task: asyncio.Task[None] | None = None
         self._is_tidying_due = False
         self.set_keymap(keymap.keymap(self.config.keys, contexts()))
+
+    def get_driver_class(self) -> type[AnyDriver]:
+        """Textual's own where that is not a terminal."""
+        found = super().get_driver_class()
+        return Driver if found is LinuxDriver else found
 
     async def on_mount(self) -> None:
         """Show the screen, then start what feeds it."""
@@ -214,7 +224,8 @@ class WorkbenchApp(Replaying, PanelsApp, Looks):
         if live.problem:
             self.exit(live.problem, return_code=1)
             return
-        self._show()
+        if live.state is not self._shown[0] or live.log_error != self._shown[1]:
+            self._show()
         self.take_answer(event)
         if isinstance(event, RanksDescribed) and isinstance(self.screen, ReshapeScreen):
             self.screen.take_ranks(event)
@@ -234,6 +245,7 @@ class WorkbenchApp(Replaying, PanelsApp, Looks):
         self.show_panel()
         if self.live is not None:
             state = self.live.state
+            self._shown = (state, self.live.log_error)
             self.main.show(state, self.live.log_error)
             offered = (
                 bool(state.running or state.queued),

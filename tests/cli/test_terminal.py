@@ -1,9 +1,11 @@
 """The workbench in a real (pseudo) terminal: it leaves the terminal and the disk as they were."""
 
+import fcntl
 import os
 import pty
 import select
 import subprocess
+import termios
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -78,3 +80,37 @@ def test_quitting_names_the_command_that_goes_on(
     _, _, last = said.rpartition(ALTERNATE_SCREEN_LEFT)
     assert f"workbench open {folder}".encode() in last
     assert (folder / "session.jsonl").is_file()
+
+
+@pytest.mark.parametrize("after_s", [0.0, 0.3, 0.7])
+def test_a_terminal_that_goes_away_while_it_is_painted_ends_the_workbench(
+    script: list[str], demo_model: Path, tmp_path: Path, after_s: float
+) -> None:
+    folder = tmp_path / "session"
+    ours, theirs = pty.openpty()
+    process = subprocess.Popen(
+        [*script, "open", str(demo_model), "--session", str(folder)],
+        stdin=theirs,
+        stdout=theirs,
+        stderr=theirs,
+        start_new_session=True,
+        preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),
+        env={**os.environ, "TERM": "xterm-256color"},
+    )
+    os.close(theirs)
+    try:
+        said, until, is_painting = b"", time.monotonic() + LIMIT_S, False
+        while time.monotonic() < until:
+            if select.select([ours], [], [], 0.01)[0]:
+                said += os.read(ours, 65536)
+            if b"256,402" in said and not is_painting:
+                is_painting, until = True, time.monotonic() + 0.3 + after_s
+            if is_painting:
+                os.write(ours, b"jk")
+        assert is_painting
+        os.close(ours)
+        process.wait(20)
+        assert (folder / "session.jsonl").is_file()
+    finally:
+        process.kill()
+        process.wait()

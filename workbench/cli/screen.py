@@ -262,8 +262,8 @@ def _check_terminal(otherwise: str) -> None:
 
 
 def _app(source: "LiveSession | Player", config: "Config") -> "WorkbenchApp":
-    """The application, at twice Textual's frames a second: keys are answered sooner."""
-    os.environ.setdefault("TEXTUAL_FPS", "120")  # read when Textual is imported
+    """The application: it paints what a key changed within 4 ms, Textual would within 17."""
+    os.environ.setdefault("TEXTUAL_FPS", "300")  # read when Textual is imported
     from workbench.app import WorkbenchApp
 
     return WorkbenchApp(source, config)

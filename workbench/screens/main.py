@@ -31,6 +31,8 @@ from workbench.screens.columns import ColumnsScreen
 
 SETTLED_S = 0.1
 """Time that the cursor rests before the footer follows it."""
+BEHIND_S = 2.0
+"""Between two drawings of this screen while a dialog lies over it."""
 NARROW = 116
 """Columns below which the panels become tabs under the tree."""
 
@@ -80,6 +82,8 @@ class MainScreen(Screen[None]):
         self._drawn = SessionState()
         """The state that tree and panels show; a frame behind at most."""
         self._is_drawing_due = False
+        self._figures = (views.score_view(self._state), views.job_view(self._state))
+        self._behind_timer: Timer | None = None
         self._rows: dict[str, Row] = {}
         self._selected = ""
         self._footer_timer: Timer | None = None
@@ -121,14 +125,35 @@ class MainScreen(Screen[None]):
     def show(self, state: SessionState, log_error: str = "", *, is_live: bool = True) -> None:
         """Show a state: MACs, F1 and score in this frame, tree and panels in the next one.
 
-        Widgets repaint only what is new to them.
+        Widgets repaint only what is new to them. Under a dialog they follow more slowly: each
+        change there repaints the dialog too.
         """
         self._state = state
-        self.query_one(ScorePanel).view = views.score_view(state)
-        self.query_one(JobLine).view = views.job_view(state, log_error, is_live=is_live)
-        if not self._is_drawing_due:
-            self._is_drawing_due = True
-            self.call_after_refresh(self._draw)
+        self._figures = (
+            views.score_view(state),
+            views.job_view(state, log_error, is_live=is_live),
+        )
+        if self.is_active:
+            self._show_figures()
+            if not self._is_drawing_due:
+                self._is_drawing_due = True
+                self.call_after_refresh(self._draw)
+        elif self._behind_timer is None:
+            self._behind_timer = self.set_timer(BEHIND_S, self._catch_up)
+
+    def on_screen_resume(self) -> None:
+        """Nothing lies over this screen any more: show what it held back."""
+        self._catch_up()
+
+    def _catch_up(self) -> None:
+        if self._behind_timer is not None:
+            self._behind_timer.stop()
+            self._behind_timer = None
+            self._show_figures()
+            self._draw()
+
+    def _show_figures(self) -> None:
+        self.query_one(ScorePanel).view, self.query_one(JobLine).view = self._figures
 
     def _draw(self) -> None:
         self._is_drawing_due = False
