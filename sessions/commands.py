@@ -8,6 +8,7 @@ import msgspec
 from sessions.edits import Edit
 from sessions.events import JobKind
 from sessions.recipe import Recipe
+from sessions.searching import Measured, Plan
 from sessions.splits import Splits
 
 
@@ -169,6 +170,39 @@ class EvaluateNow(Command, frozen=True, tag="evaluate-now", kw_only=True):
     """Evaluate the running job's weights after this batch."""
 
 
+class RunSearch(Command, frozen=True, tag="run-search", kw_only=True):
+    """Carry out a plan, or what is left of it."""
+
+    folder: str
+    search: int
+    lineage: Lineage
+    """Of the variant that it starts from."""
+    plan: Plan
+    recipe: Recipe
+    data: str
+    splits: Splits
+    device: str = "auto"
+    done: tuple[Measured, ...] = ()
+    """Of a scan: what is known already. A study's storage knows its own trials."""
+
+
+class StopSearch(Command, frozen=True, tag="stop-search", kw_only=True):
+    """End the running search as soon as what it has can be kept."""
+
+    search: int
+
+
+class OpenTrial(Command, frozen=True, tag="open-trial", kw_only=True):
+    """Make a variant of a trial's stored network."""
+
+    folder: str
+    variant: int
+    parent: int
+    search: int
+    trial: int
+    checkpoint: str
+
+
 AnyCommand = (
     OpenModel
     | ApplyEdit
@@ -183,4 +217,7 @@ AnyCommand = (
     | RunJob
     | StopJob
     | EvaluateNow
+    | RunSearch
+    | StopSearch
+    | OpenTrial
 )

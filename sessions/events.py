@@ -1,17 +1,27 @@
-"""One frozen type per fact, in the past tense. Whatever happens in a session is one of these.
+"""One frozen type per fact, in the past tense. Whatever happens in a session is one of these."""
 
-`is_durable` facts are on disk (fsync) before anything shows them; `is_logged` is false for
-facts that only bridge the time until an answer comes.
-"""
-
-from typing import ClassVar, Literal
+from typing import Literal
 
 import msgspec
 
 from sessions.edits import Edit
+from sessions.evaluation import ClassScore as ClassScore
+from sessions.evaluation import Evaluation as Evaluation
+from sessions.evaluation import LayerStats as LayerStats
+from sessions.event import Event as Event
 from sessions.network import Network
 from sessions.recipe import Recipe
 from sessions.score import Rule
+from sessions.search_events import (
+    AutopilotEnded,
+    AutopilotStarted,
+    CandidateMeasured,
+    SearchFinished,
+    SearchProgressed,
+    SearchStarted,
+    TrialFinished,
+    TrialOpened,
+)
 from sessions.splits import Splits
 
 JobKind = Literal["evaluate", "recover", "fine-tune", "measure"]
@@ -23,66 +33,11 @@ RAW, BATCH_NORM, REPAIR, SHORT = "raw", "batch norm", "fitted", "short fine-tune
 """The rungs of a recovery, each dearer than the one before."""
 
 
-class LayerStats(msgspec.Struct, frozen=True):
-    """Statistics of one weight tensor."""
-
-    count: int
-    mean: float
-    std: float
-    near_zero: float
-    """Share of values whose size is at most 1 % of the largest."""
-    low: float
-    """Smallest value: left edge of the histogram."""
-    high: float
-    """Largest value: right edge of the histogram."""
-    histogram: tuple[int, ...]
-    """Values per bin, bins of equal width from low to high."""
-
-
-class ClassScore(msgspec.Struct, frozen=True):
-    """One class in an evaluation; ratios are 0..1."""
-
-    name: str
-    f1: float
-    precision: float
-    recall: float
-    support: int
-    """Images of this class."""
-
-
-class Evaluation(msgspec.Struct, frozen=True, kw_only=True):
-    """What a network reached on one split."""
-
-    split: str
-    images: int
-    f1: float
-    """Macro F1, 0..1."""
-    accuracy: float
-    classes: tuple[ClassScore, ...]
-    low: float | None = None
-    """Lower end of the 95 % bootstrap interval of macro F1; None where it was not measured."""
-    high: float | None = None
-    confusion: tuple[tuple[int, ...], ...] = ()
-    """Images by true class (rows) and predicted class; empty where it was not kept."""
-
-    @property
-    def interval(self) -> tuple[float, float] | None:
-        """Both ends of the interval of macro F1, where it was measured."""
-        return None if self.low is None or self.high is None else (self.low, self.high)
-
-
 class Skipped(msgspec.Struct, frozen=True):
     """A file that was left out of the data."""
 
     path: str
     reason: str
-
-
-class Event(msgspec.Struct, frozen=True, tag_field="kind", kw_only=True):
-    """Base of every fact."""
-
-    is_durable: ClassVar[bool] = True
-    is_logged: ClassVar[bool] = True
 
 
 class ModelOpened(Event, frozen=True, tag="model-opened", kw_only=True):
@@ -489,6 +444,14 @@ AnyEvent = (
     | RuleChosen
     | RecipeChosen
     | SessionResumed
+    | SearchStarted
+    | SearchProgressed
+    | CandidateMeasured
+    | TrialFinished
+    | SearchFinished
+    | TrialOpened
+    | AutopilotStarted
+    | AutopilotEnded
 )
 
 

@@ -8,11 +8,12 @@ from functools import singledispatch
 
 import msgspec
 
-from sessions import edits, events, macs
+from sessions import edits, events, macs, search_reducer
 from sessions.events import RAW, AnyEvent, Unknown
 from sessions.state import CurvePoint, Job, Recovered, Rung, SessionState, Variant
 from sessions.stored_stats import joined
 
+ENDED = "the session ended while it ran"
 CURVE_POINTS = 400
 """A curve longer than this loses every second point, so that a long job stays bounded."""
 
@@ -338,6 +339,8 @@ def _(event: events.ModelSaved, state: SessionState) -> SessionState:
 
 @_reduce.register
 def _(event: events.ProcessExited, state: SessionState) -> SessionState:
+    if event.process == "searcher":
+        return search_reducer.interrupted(state, event.reason)
     if event.process != "trainer":
         return state
     if state.data_source:
@@ -351,7 +354,8 @@ def _(event: events.SessionResumed, state: SessionState) -> SessionState:
     for variant in state.variants.values():
         if variant.is_pending:
             state = _without(state, variant.number)
-    return _interrupted(state, "the session ended while it ran")
+    state = search_reducer.without_pilot(search_reducer.interrupted(state, ENDED))
+    return _interrupted(state, ENDED)
 
 
 @_reduce.register
@@ -362,6 +366,11 @@ def _(event: events.RuleChosen, state: SessionState) -> SessionState:
 @_reduce.register
 def _(event: events.RecipeChosen, state: SessionState) -> SessionState:
     return _with(state, recipe=event.recipe)
+
+
+@_reduce.register
+def _(event: search_reducer.SearchFact, state: SessionState) -> SessionState:
+    return search_reducer.reduce_search(state, event)
 
 
 def _without(state: SessionState, number: int) -> SessionState:

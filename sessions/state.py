@@ -7,6 +7,8 @@ from sessions.events import DataOpened, Evaluation, JobKind, RanksDescribed
 from sessions.network import Network
 from sessions.recipe import Recipe
 from sessions.score import CONTEST, Rule
+from sessions.searching import Measured, Plan, Trial, Trust
+from sessions.steering import Steering
 from sessions.stored_stats import Stats
 
 
@@ -113,6 +115,47 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
         return self.status in ("paused", "interrupted")
 
 
+class Search(msgspec.Struct, frozen=True, kw_only=True):
+    """A scan or a study and what it has found so far."""
+
+    number: int
+    variant: int
+    """That it starts from."""
+    plan: Plan
+    recipe: Recipe
+    status: str = "running"
+    """running, interrupted, stopped, finished, failed"""
+    done: int = 0
+    total: int = 0
+    doing: str = ""
+    left_s: float | None = None
+    measured: tuple[Measured, ...] = ()
+    """Of a scan, in the order in which they came; the first is the network as it is."""
+    trials: tuple[Trial, ...] = ()
+    """Of a study, by the time of their end."""
+    trust: tuple[Trust, ...] = ()
+    """Of a scan that ended."""
+    reason: str = ""
+    seconds: float = 0.0
+
+    @property
+    def is_resumable(self) -> bool:
+        """Whether it can go on."""
+        return self.status in ("interrupted", "stopped")
+
+
+class Autopilot(msgspec.Struct, frozen=True, kw_only=True):
+    """An autopilot that is steering, or the last that did."""
+
+    variant: int
+    """Where it began."""
+    steering: Steering
+    is_on: bool = True
+    is_reached: bool = False
+    reason: str = ""
+    """Why it ended."""
+
+
 class SessionState(msgspec.Struct, frozen=True, kw_only=True):
     """Everything the screen shows."""
 
@@ -131,6 +174,8 @@ class SessionState(msgspec.Struct, frozen=True, kw_only=True):
     redo: dict[int, int] = {}
     """The child that redo goes to, by variant."""
     jobs: dict[int, Job] = {}
+    searches: dict[int, Search] = {}
+    autopilot: Autopilot | None = None
     ranks: RanksDescribed | None = None
     """What was last asked about a layer's ranks."""
     saved: dict[int, str] = {}
@@ -156,6 +201,17 @@ class SessionState(msgspec.Struct, frozen=True, kw_only=True):
         """The latest job that was cut off and can go on."""
         jobs = [job for job in self.jobs.values() if job.is_resumable]
         return jobs[-1] if jobs else None
+
+    @property
+    def searching(self) -> Search | None:
+        """The running search."""
+        found = (search for search in self.searches.values() if search.status == "running")
+        return next(found, None)
+
+    @property
+    def next_search(self) -> int:
+        """The number for the next search."""
+        return max(self.searches, default=0) + 1
 
     @property
     def next_variant(self) -> int:
