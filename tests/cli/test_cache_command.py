@@ -43,7 +43,7 @@ def test_an_empty_cache_is_no_error(run: Callable[..., Any], cache: Path) -> Non
     assert ended.out.startswith(f"the cache in {cache} holds 0 B of at most 5.0 GB")
     assert run("cache", "--clear").out.startswith("0 entries removed, 0 B freed\n")
     assert run("cache", "--json").json == {
-        "folder": str(cache), "limit": 5 * 10**9, "total": 0, "entries": [],
+        "folder": str(cache), "limit": 5 * 10**9, "total": 0, "entries": [], "networks": [],
     }  # fmt: skip
 
 

@@ -1,6 +1,7 @@
-"""The command on the cache of decoded images: what is in it, and clearing it."""
+"""The command on what is kept on disk: decoded images, networks of the zoo; and clearing it."""
 
 import time
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -11,6 +12,7 @@ from workbench.errors import UserError
 
 if TYPE_CHECKING:
     from workbench.training.images.cache_entries import Entry
+    from workbench.zoo.store import Kept
 
 
 def cache(
@@ -18,12 +20,14 @@ def cache(
         Path | None, typer.Argument(help="Only what is cached of this folder of images.")
     ] = None,
     clear: Annotated[
-        bool, typer.Option("--clear", help="Remove it; images are decoded anew when opened next.")
+        bool,
+        typer.Option("--clear", help="Remove it; it is decoded or fetched anew when wanted next."),
     ] = False,
     as_json: Json = False,
 ) -> None:
-    """Images that were decoded before: their folder, count, size on disk and last use."""
+    """Images that were decoded before, and networks that `workbench zoo` fetched."""
     from workbench.training.images import cache_entries
+    from workbench.zoo import store
 
     folder, limit = cache_entries.cache_folder(), cache_entries.limit()
     if clear:
@@ -33,11 +37,15 @@ def cache(
         raise UserError(f"nothing is cached of {source}: `workbench cache` lists what is")
     removed = [entry for entry in found if clear and cache_entries.drop(entry.folder)]
     kept = [entry for entry in found if entry not in removed]
+    networks = store.kept() if source is None else []
+    gone = store.clear() if clear and source is None else []
     total = _bytes(cache_entries.entries(folder))
     if as_json:
         report = {"folder": str(folder), "limit": limit, "total": total, "entries": _rows(kept)}
+        report["networks"] = _networks(network for network in networks if network not in gone)
         if clear:
             report |= {"removed": _rows(removed), "freed": _bytes(removed)}
+            report["removed_networks"] = _networks(gone)
         print_json(report)
         return
     if clear:
@@ -46,6 +54,7 @@ def cache(
             console().print(f"{_counted(kept)} kept: in use, or not yours to remove")
     elif kept:
         _print(kept)
+    _print_networks(networks, gone)
     console().print(
         f"the cache in {folder} holds {cache_entries.shown_size(total)} of at most "
         f"{cache_entries.shown_size(limit)} ({cache_entries.LIMIT_ENV} sets another limit)"
@@ -65,6 +74,20 @@ def _rows(entries: "list[Entry]") -> list[dict[str, Any]]:
         }
         for entry in entries
     ]
+
+
+def _networks(networks: "Iterable[Kept]") -> list[dict[str, Any]]:
+    return [{"name": x.name, "file": str(x.path), "bytes": x.bytes} for x in networks]
+
+
+def _print_networks(networks: "list[Kept]", gone: "list[Kept]") -> None:
+    from workbench.training.images.cache_entries import shown_size
+
+    for network in networks:
+        is_gone = " removed" if network in gone else ""
+        console().print(
+            f"network {network.name}{is_gone}: {shown_size(network.bytes)}, {network.path}"
+        )
 
 
 def _print(entries: "list[Entry]") -> None:

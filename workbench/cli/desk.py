@@ -1,7 +1,7 @@
 """A job's reports in a terminal."""
 
 import signal
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 from sessions.events import Evaluation
 
@@ -35,7 +35,7 @@ class TerminalDesk:
         self._detail = ""
         self.epoch = 0.0
 
-    def __enter__(self) -> "TerminalDesk":
+    def __enter__(self) -> Self:
         self._bars.start()
         self._before = signal.signal(signal.SIGINT, self._interrupt)
         return self

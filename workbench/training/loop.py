@@ -66,7 +66,9 @@ class Run:
     def __init__(
         self, module: Assembled, network: Network, train: Split, recipe: Recipe,
         device: torch.device, teachers: Sequence[Teacher] = (), first: FirstStudent | None = None,
+        *, is_body_frozen: bool = False,
     ) -> None:  # fmt: skip
+        """With a frozen body the head alone learns: all other weights and statistics stay."""
         # Images arrive in this layout, and oneDNN's convolutions are a fifth faster in it.
         self.module: Assembled = module.to(device).to(  # type: ignore[call-overload]
             memory_format=torch.channels_last
@@ -75,6 +77,10 @@ class Run:
         self.train = train
         self.recipe = recipe
         self.device = device
+        self.is_body_frozen = is_body_frozen
+        if is_body_frozen:
+            module.requires_grad_(False)
+            module.get_submodule(network.head.key).requires_grad_(True)
         self.step = 0
         self.batch_size = min(recipe.batch_size, len(train))
         self.passes = passes(len(train), recipe)
@@ -155,6 +161,8 @@ class Run:
         factor = rate(self.recipe, self.step, self.steps, self.steps_per_epoch)
         for group in self.optimizer.param_groups:
             group["lr"] = self.recipe.learning_rate * factor
+        if self.is_body_frozen:
+            _hold_norms(self.module)
         torch.manual_seed(self._seed(self.step))  # for dropout
         with torch.autocast(
             self.device.type, dtype=torch.bfloat16, enabled=self.is_mixed_precision
@@ -249,6 +257,13 @@ def _averaged(module: Assembled, recipe: Recipe) -> AveragedModel | None:
         return None
     average = get_ema_multi_avg_fn(recipe.ema)  # type: ignore[no-untyped-call]
     return AveragedModel(module, multi_avg_fn=average, use_buffers=True)
+
+
+def _hold_norms(module: nn.Module) -> None:
+    """Batch norms use and keep the statistics that they have; evaluating in between frees them."""
+    for layer in module.modules():
+        if isinstance(layer, nn.BatchNorm2d):
+            layer.eval()
 
 
 def _on_device(train: Split, device: torch.device) -> Tensor | None:

@@ -1,0 +1,1 @@
+"""Search: scans, studies, new networks and the places where their trials run."""
