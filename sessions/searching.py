@@ -14,6 +14,8 @@ from sessions.score import Rule
 
 SearchKind = Literal["sensitivity", "study"]
 TrialState = Literal["finished", "pruned", "failed"]
+TrustOver = Literal["units", "cuts"]
+"""What a criterion ranked: units that go, or widths and groups that shrink."""
 Start = Literal["variant", "shufflenet", "cells"]
 """What a study's networks are made from: the variant by edits, or new ones of a family."""
 Value = bool | int | float | str
@@ -50,6 +52,7 @@ class Trust(msgspec.Struct, frozen=True, kw_only=True):
     high: float
     candidates: int
     """That it was taken over."""
+    over: TrustOver = "units"
 
 
 class ScanPlan(msgspec.Struct, frozen=True, kw_only=True, tag="sensitivity"):
@@ -65,6 +68,8 @@ class Space(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 
     units: bool = True
     """Which removable units are on."""
+    units_by: Literal["count", "each"] = "count"
+    """How many of a stage, those going first without which F1 falls least; or each by itself."""
     widths: bool = True
     """Of the stages."""
     bottlenecks: bool = False

@@ -3,8 +3,9 @@
 Every figure carries the name of its split: F1 on images that choices were made on says so.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
 import numpy as np
 import torch
@@ -45,28 +46,58 @@ def predict(
     device: torch.device,
     added: Logits | None = None,
 ) -> NDArray[np.int64]:
-    """The class of every image, where `added` is given by the sum of its logits and the module's.
+    """The class of every image; with `added` by the sum of its logits and the module's."""
+    batches = image_batches(split, network, device)
+    found = mapped(module, batches, device, lambda x: x.argmax(dim=1).cpu(), added)
+    return torch.cat(found).numpy()
+
+
+def image_batches(
+    split: Split, network: Network, device: torch.device
+) -> list[Callable[[], Tensor]]:
+    """What gives the images of a split, normalised, (N, C, S, S) each, a batch at a time."""
+
+    def batch(start: int) -> Tensor:
+        return normalised(split.take(slice(start, start + BATCH)), network, device)
+
+    return [partial(batch, start) for start in range(0, len(split), BATCH)]
+
+
+def mapped(
+    module: Assembled,
+    batches: Sequence[Callable[[], Tensor]],
+    device: torch.device,
+    of_logits: Callable[[Tensor], Tensor],
+    added: Logits | None = None,
+) -> list[Tensor]:
+    """What a function of logits (N, K) makes of those of every batch, in evaluation mode.
 
     On a CPU every core runs batches of its own: splitting the small operations of one batch over
     the cores costs more than it gives, and stalls whenever another process needs a core.
+
+    Args:
+        module: folded for this.
+        batches: each gives images as the module takes them, so that few are held at a time.
+        device: that the batches are on.
+        of_logits: called in several threads.
+        added: logits of the same images to add.
     """
     was_training = module.training
     folded = fold(module.eval())
 
-    def classes(start: int) -> Tensor:
+    def run(batch: Callable[[], Tensor]) -> Tensor:
         with torch.inference_mode():
-            batch = normalised(split.take(slice(start, start + BATCH)), network, device)
-            logits = folded(batch)
+            images = batch()
+            logits = folded(images)
             if added is not None:
-                logits = logits + added(batch)
-            return logits.argmax(dim=1).cpu()
+                logits = logits + added(images)
+            return of_logits(logits)
 
     workers = torch.get_num_threads() if device.type == "cpu" else 1
-    starts = range(0, len(split), BATCH)
     with ThreadPoolExecutor(workers, initializer=_one_core) as pool:
-        found = torch.cat(list(pool.map(classes, starts)))
+        found = list(pool.map(run, batches))
     module.train(was_training)
-    return found.numpy()
+    return found
 
 
 def _one_core() -> None:
