@@ -19,6 +19,8 @@ from sessions.events import CHANGING, CheckpointWritten, Edited, JobFinished, Mo
 from sessions.log import Scan, SessionError
 from sessions.reducer import Reduction
 from sessions.replay import IDLE_LIMIT_S, MISFITS, Clock, unwatched
+from sessions.search_events import TrialFinished, TrialOpened
+from sessions.searching import Trial
 
 RESUME = "resume.pt"
 """The state of a job that can go on, in the job's folder."""
@@ -198,7 +200,9 @@ class _Prefix:
 def _files(record: Record) -> list[str]:
     """Checkpoints and channel scores that a record names."""
     match record.event:
-        case ModelOpened(checkpoint=name):
+        case ModelOpened(checkpoint=name) | TrialOpened(checkpoint=name):
+            return [f"{name}.safetensors"]
+        case TrialFinished(trial=Trial(checkpoint=name)) if name:
             return [f"{name}.safetensors"]
         case JobFinished(checkpoint=checkpoint, scores=scores):
             names = [] if checkpoint is None else [f"{checkpoint}.safetensors"]

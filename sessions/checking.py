@@ -60,5 +60,7 @@ def check(network: Network) -> None:
     if not keys:
         raise ValueError("it has no layer with weights")
     for unit in network.units.values():
+        if unit.join == "scale" and (not unit.is_gate or unit.out_axis != unit.branch[0].in_axis):
+            raise ValueError(f"{unit.path} scales its input, but does not end as a gate on it")
         if not unit.is_on and not unit.is_removable:
             raise ValueError(f"{unit.path} is off, but cannot be")

@@ -6,7 +6,7 @@ Weights are named by a lineage, never held by a process, so that a killed proces
 import msgspec
 
 from sessions.edits import Edit
-from sessions.events import JobKind
+from sessions.events import Evaluation, JobKind
 from sessions.recipe import Recipe
 from sessions.searching import Measured, Plan
 from sessions.splits import Splits
@@ -183,7 +183,10 @@ class RunSearch(Command, frozen=True, tag="run-search", kw_only=True):
     splits: Splits
     device: str = "auto"
     done: tuple[Measured, ...] = ()
-    """Of a scan: what is known already. A study's storage knows its own trials."""
+    """Of a scan: what is known already."""
+    told: tuple[int, ...] | None = None
+    """Of a study that goes on: the trials that are known; its storage may hold more. None for a
+    new one."""
 
 
 class StopSearch(Command, frozen=True, tag="stop-search", kw_only=True):
@@ -196,11 +199,12 @@ class OpenTrial(Command, frozen=True, tag="open-trial", kw_only=True):
     """Make a variant of a trial's stored network."""
 
     folder: str
-    variant: int
     parent: int
     search: int
     trial: int
     checkpoint: str
+    evaluation: Evaluation | None
+    """As the trial measured it."""
 
 
 AnyCommand = (

@@ -6,15 +6,19 @@ from sessions.network import Layer, Network, Stage, Unit
 
 
 def compacted(network: Network) -> tuple[Network, dict[str, str]]:
-    """The network without its off units; the kept units of a stage take its first names in order.
+    """The network without its off units; kept units of a stage take the first names of their kind.
+
+    Names that differ in their number alone are of a kind: unit1 and unit2, or se1 and se2.
 
     Returns the network and the new checkpoint key prefix of every layer that stays, by the old one.
     """
     moves: dict[str, str] = {}
     gone: list[str] = []
     for stage in network.stages:
-        kept = [unit.path for unit in stage.units if unit.is_on]
-        moves.update(zip(kept, (unit.path for unit in stage.units), strict=False))
+        for kind in dict.fromkeys(map(_kind, stage.units)):
+            alike = [unit for unit in stage.units if _kind(unit) == kind]
+            kept = [unit.path for unit in alike if unit.is_on]
+            moves.update(zip(kept, (unit.path for unit in alike), strict=False))
         gone.extend(unit.path for unit in stage.units if not unit.is_on)
 
     def rename(name: str, old: str, new: str) -> str:
@@ -43,3 +47,7 @@ def compacted(network: Network) -> tuple[Network, dict[str, str]]:
     before = (layer.key for _, layer in network.layers())
     after = (layer.key for _, layer in smaller.layers())
     return smaller, {old: new for old, new in zip(before, after, strict=True) if old}
+
+
+def _kind(unit: Unit) -> str:
+    return unit.path.rstrip("0123456789")

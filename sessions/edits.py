@@ -197,11 +197,11 @@ def apply(network: Network, edit: Edit) -> Network:
         case Head(form):
             return _with_head(network, form)
         case Classes(count):
-            _check_range("classes", count, CLASS_COUNTS)
+            check_range("classes", count, CLASS_COUNTS)
             axes = network.axes | {"classes": Axis(count)}
             return msgspec.structs.replace(network, axes=axes)
         case InputSize(size):
-            _check_range("input", size, INPUT_SIZES)
+            check_range("input", size, INPUT_SIZES)
             return net.sized(network, size)
         case Rank(layer, ranks):
             return decomposing.decomposed(network, layer, ranks)
@@ -265,7 +265,12 @@ def _number(name: str, value: str) -> int:
         raise EditError(f"{name} takes a whole number, not {value!r}") from None
 
 
-def _check_range(name: str, value: int, limits: tuple[int, int]) -> None:
+def check_range(name: str, value: int, limits: tuple[int, int]) -> None:
+    """Make sure that a value is within its limits, both included.
+
+    Raises:
+        EditError: it is not; the message names the nearest.
+    """
     low, high = limits
     if not low <= value <= high:
         nearest = low if value < low else high
@@ -298,6 +303,8 @@ def why_it_stays(network: Network, path: str) -> str:
     if unit.is_downsampling:
         stage = next(stage for stage in network.stages if unit in stage.units)
         return f"it halves the resolution and sets the width of {stage.path}"
+    if unit.join == "none" and unit.out_axis == unit.branch[0].in_axis:
+        return "no shortcut leads around it"
     return "its output has another shape than its input"
 
 

@@ -137,6 +137,7 @@ TERMS: dict[str, Term] = {
     "global-pool": Term("global pool input", frozenset({"global_pool"}), _inputs),
     "global-pool-outputs": Term("global pool output", frozenset({"global_pool"}), _outputs),
     "relu": Term("ReLU input", frozenset({"relu"}), _inputs),
+    "silu": Term("SiLU input", frozenset({"silu"}), _inputs),
 }
 _CONTEST = {
     "multiplications": 1,
@@ -146,7 +147,8 @@ _CONTEST = {
     "avg-pool": 1,
     "global-pool": 1,
 }
-# nn.ReLU and the pooling modules call torch.nn.functional, which ptflops counts once more.
+# nn.ReLU and the pooling modules call torch.nn.functional, which ptflops counts once more; nn.SiLU
+# does, too, but is no module that it counts. No tool here counts hard swish, hard sigmoid or joins.
 _TWICE = {"max-pool": 2, "avg-pool": 2, "global-pool": 2}
 
 CONVENTIONS: dict[str, Convention] = {
@@ -171,12 +173,12 @@ CONVENTIONS: dict[str, Convention] = {
         Convention(
             "ptflops",
             "ptflops backend=pytorch with ReLU modules ignored",
-            _CONTEST | _TWICE | {"relu": 1},
+            _CONTEST | _TWICE | {"relu": 1, "silu": 1},
         ),
         Convention(
             "ptflops-all",
             "ptflops backend=pytorch, every operation",
-            _CONTEST | _TWICE | {"relu": 2},
+            _CONTEST | _TWICE | {"relu": 2, "silu": 1},
         ),
         Convention(
             "fvcore",

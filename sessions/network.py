@@ -2,6 +2,7 @@
 
 An axis is a set of channels that must change together; an axis with parts is their concatenation.
 A unit computes tail(join(branch(x), shortcut(x))); a unit that is off computes tail(shortcut(x)).
+Joined by scale, the branch puts out one factor a channel, which multiplies the shortcut.
 """
 
 from collections.abc import Iterator
@@ -16,15 +17,19 @@ Kind = Literal[
     "linear",
     "batch_norm",
     "relu",
+    "hard_swish",
+    "silu",
+    "hard_sigmoid",
     "max_pool",
     "avg_pool",
     "global_pool",
     "shuffle",
     "flatten",
 ]
-Join = Literal["none", "add", "concat"]
+Join = Literal["none", "add", "concat", "scale"]
 
 WEIGHTED: frozenset[str] = frozenset({"conv", "depthwise", "linear"})
+ACTIVATIONS: frozenset[str] = frozenset({"relu", "hard_swish", "silu", "hard_sigmoid"})
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
 
@@ -79,8 +84,19 @@ class Unit(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
 
     @property
     def is_removable(self) -> bool:
-        """Whether the unit can be off: only a residual add leaves a shortcut of the same shape."""
+        """Whether the unit can be off: a residual add, or a gate whose biases can hold it open."""
+        if self.join == "scale":
+            return self.is_gate and self.branch[-2].has_bias
         return self.join == "add" and not self.shortcut
+
+    @property
+    def is_gate(self) -> bool:
+        """Whether the unit scales its input by factors of 0 to 1, like squeeze-and-excitation."""
+        kinds = [layer.kind for layer in self.branch]
+        is_scale = self.join == "scale" and not self.shortcut and not self.tail
+        return (
+            is_scale and kinds[-1:] == ["hard_sigmoid"] and kinds[-2:-1] in (["conv"], ["linear"])
+        )
 
     @property
     def is_downsampling(self) -> bool:
@@ -91,6 +107,13 @@ class Unit(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     def out_axis(self) -> str:
         """The axis of the unit's output."""
         return (self.tail or self.branch)[-1].out_axis
+
+    @property
+    def out_size(self) -> int:
+        """Edge of the unit's output in pixels: a scaled input keeps its own."""
+        if self.join == "scale" and not self.tail:
+            return self.shortcut[-1].out_size if self.shortcut else self.branch[0].in_size
+        return (self.tail or self.branch)[-1].out_size
 
     def layers(self) -> Iterator[Layer]:
         """Every layer, in the order in which it runs."""
@@ -221,8 +244,9 @@ def sized(network: Network, input_size: int) -> Network:
     for stage in network.stages:
         units = []
         for unit in stage.units:
-            shortcut, _ = run(unit.shortcut, size)
-            branch, size = run(unit.branch, size)
+            shortcut, outer = run(unit.shortcut, size)
+            branch, inner = run(unit.branch, size)
+            size = outer if unit.join == "scale" else inner
             tail, size = run(unit.tail, size)
             units.append(msgspec.structs.replace(unit, branch=branch, shortcut=shortcut, tail=tail))
         stages.append(msgspec.structs.replace(stage, units=tuple(units)))

@@ -14,9 +14,10 @@ import msgspec
 from sessions import codec
 from sessions.codec import Record
 from sessions.events import Edited, JobFinished, JobProgressed, ModelOpened
+from sessions.search_events import TrialOpened
 from sessions.stored_stats import Shelf, Stats
 
-WITH_STATS = (ModelOpened, Edited, JobFinished)
+WITH_STATS = (ModelOpened, Edited, JobFinished, TrialOpened)
 
 
 class Records(Sequence[Record]):

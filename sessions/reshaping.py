@@ -127,7 +127,10 @@ def _options(network: Network, name: str, target: str) -> tuple[int, ...]:
             whole = is_stage(network, target)
             axes = (own_axis(network, target),) if whole else mid_axes(network, target)
             if len(axes) != 1:
-                raise EditError(f"widen:{target} is not possible: name a stage or one unit")
+                raise EditError(
+                    f"widen:{target} is not possible: it has {len(axes)} bottlenecks, and one at a "
+                    "time can be widened: name a stage for its width, or a unit with one"
+                )
             rest = inherited(network, target) if whole else 0
             now = network.axes[axes[0]].width
             if whole and _grouped_on(network, axes[0]):
@@ -166,7 +169,10 @@ def value(network: Network, name: str, target: str) -> int:
             return max(network.groups(layer) for layer in grouped_layers(network, target))
         case "kernel":
             found = [x for unit in units(network, target) for x in unit.branch]
-            return next(layer.kernel for layer in found if layer.kind == "depthwise")
+            kernels = [layer.kernel for layer in found if layer.kind == "depthwise"]
+            if not kernels:
+                raise EditError(f"kernel:{target} is not possible: it has no depthwise conv")
+            return kernels[0]
         case "mid":
             return network.width(mid_axes(network, target)[0])
     if is_stage(network, target):

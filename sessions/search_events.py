@@ -62,7 +62,8 @@ class SearchFinished(Event, frozen=True, tag="search-finished", kw_only=True):
 class TrialOpened(Event, frozen=True, tag="trial-opened", kw_only=True):
     """A trial became a variant like any other."""
 
-    variant: int
+    variant: int = -1
+    """Its number, which the session gives."""
     parent: int
     search: int
     trial: int

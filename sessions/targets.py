@@ -1,14 +1,16 @@
 """What the target of an edit names: stages, units, axes and convs of a Network.
 
 Targets are paths of the tree: a stage, a unit, or a unit's `compress` (the 1x1 convs before its
-depthwise conv) and `expand` (those after it).
+depthwise or k x k conv) and `expand` (those after it).
 """
 
 import difflib
 
-from sessions.network import Layer, Network, Stage, Unit
+from sessions.network import ACTIVATIONS, Layer, Network, Stage, Unit
 
 PARTS = ("compress", "expand")
+INNER = ACTIVATIONS | {"batch_norm", "depthwise"}
+"""Layers that show which axes inside of a unit are its own, and no ranks of a decomposition."""
 FIXED = frozenset({"image", "classes"})
 """Axes whose width the data decides."""
 
@@ -38,15 +40,15 @@ def own_axis(network: Network, target: str) -> str:
 
 
 def mid_axes(network: Network, target: str) -> tuple[str, ...]:
-    """The bottleneck axes of a unit, or of all units of a stage.
+    """The bottleneck axes of a unit, or of all units of a stage but its gates.
 
     Raises:
         EditError: no such unit, or it has no bottleneck.
     """
     found: dict[str, None] = {}
-    for unit in units(network, target):
+    for unit in _named(network, target):
         outside = {unit.branch[0].in_axis, unit.branch[-1].out_axis}
-        inside = [x.in_axis for x in unit.branch if x.kind in ("batch_norm", "depthwise")]
+        inside = [x.in_axis for x in unit.branch if x.kind in INNER]
         found |= dict.fromkeys(axis for axis in inside if axis not in outside)
     if not found:
         raise EditError(f"{target} has no bottleneck")
@@ -64,9 +66,9 @@ def grouped_layers(network: Network, target: str) -> tuple[Layer, ...]:
     """
     part = target.rpartition(".")[2]
     found: list[Layer] = []
-    for unit in units(network, target):
-        kinds = [layer.kind for layer in unit.branch]
-        middle = kinds.index("depthwise") if "depthwise" in kinds else len(kinds)
+    for unit in _named(network, target):
+        spatial = [x.kind in ("conv", "depthwise") and not _is_pointwise(x) for x in unit.branch]
+        middle = spatial.index(True) if any(spatial) else len(spatial)
         convs = {
             "compress": [x for x in unit.branch[:middle] if _is_pointwise(x)],
             "expand": [x for x in unit.branch[middle:] if _is_pointwise(x)],
@@ -99,6 +101,13 @@ def units(network: Network, target: str) -> tuple[Unit, ...]:
             return stage.units
     known = [s.path for s in stages] + [u.path for s in stages for u in s.units]
     raise EditError(f"no stage or unit {name!r}: {nearest('', name, known)}")
+
+
+def _named(network: Network, target: str) -> tuple[Unit, ...]:
+    """The units that a target names; of a stage not its gates, whose channels are their own."""
+    found = units(network, target)
+    blocks = tuple(unit for unit in found if not unit.is_gate)
+    return blocks if is_stage(network, target) and blocks else found
 
 
 def is_stage(network: Network, target: str) -> bool:

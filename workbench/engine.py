@@ -18,6 +18,7 @@ from sessions.commands import (
     DescribeRanks,
     Lineage,
     OpenModel,
+    OpenTrial,
     SaveModel,
 )
 from sessions.edits import Edit, EditError
@@ -31,6 +32,7 @@ from sessions.events import (
     ModelSaved,
     RanksDescribed,
 )
+from sessions.search_events import TrialOpened
 from workbench.child import ENGINE_NICE, Channel, keep_freed_memory, lower_priority
 from workbench.errors import UserError
 
@@ -75,6 +77,8 @@ class Engine:
                     self.describe_channels(command)
                 case SaveModel():
                     self.save_model(command)
+                case OpenTrial():
+                    self.open_trial(command)
         except (UserError, EditError) as error:
             self._fail(command, error)
 
@@ -139,6 +143,26 @@ class Engine:
                 stats=stats.layer_stats(carried.network, carried.state, carried.changed),
                 is_preparation=command.is_preparation,
                 seconds=time.perf_counter() - started,
+            )
+        )
+
+    def open_trial(self, command: OpenTrial) -> None:
+        """Describe a trial's stored network."""
+        from sessions import macs
+        from workbench.surgery import stats, store
+
+        network, state = store.get(Path(command.folder), command.checkpoint)
+        self.channel.send(
+            TrialOpened(
+                parent=command.parent,
+                search=command.search,
+                trial=command.trial,
+                checkpoint=command.checkpoint,
+                network=network,
+                macs=macs.count(network),
+                weights_sha256=store.weights_sha256(network, state),
+                stats=stats.layer_stats(network, state),
+                evaluation=command.evaluation,
             )
         )
 

@@ -24,8 +24,10 @@ SETTLE_S = 0.3
 class JobQueue(Session):
     """Queues jobs and sends them to the trainer, one by one."""
 
-    def __init__(self, opening: Opening, engine: Child, trainer: Child, listener: Listener) -> None:
-        super().__init__(opening, engine, trainer, listener)
+    def __init__(
+        self, opening: Opening, engine: Child, trainer: Child, searcher: Child, listener: Listener
+    ) -> None:
+        super().__init__(opening, engine, trainer, searcher, listener)
         self._sent_job: int | None = None
         self._settle: asyncio.TimerHandle | None = None
         self._loop: asyncio.AbstractEventLoop | None = None

@@ -1,55 +1,17 @@
 """The demo's journey without a screen, through the same session and processes as with one."""
 
-import asyncio
 import time
 from collections.abc import Callable
 from typing import Any
 
 from sessions import history, macs
-from sessions.events import AnyEvent, CommandFailed, JobFailed, ModelSaved, ProcessExited, Unknown
 from sessions.recipe import changed
 from sessions.state import SessionState, Variant
-from workbench.errors import UserError
-from workbench.live import LiveSession
 from workbench.session import Opening
+from workbench.watching import Watch
 
 UNITS_OFF = ("stage1.unit3", "stage2.unit4")
 EPOCHS = 3
-STEP_LIMIT_S = 180.0
-
-
-class _Watch:
-    """Waits for conditions on the state of a live session."""
-
-    def __init__(self, opening: Opening) -> None:
-        self.live = LiveSession(opening, self._on_event)
-        self.saved: ModelSaved | None = None
-        self._changed = asyncio.Event()
-        self._problem = ""
-
-    def _on_event(self, event: AnyEvent | Unknown) -> None:
-        match event:
-            case ModelSaved():
-                self.saved = event
-            case CommandFailed(reason=reason) | JobFailed(reason=reason):
-                self._problem = reason
-            case ProcessExited(process=process, reason=reason):
-                self._problem = f"the {process} was {reason}"
-        self._changed.set()
-
-    async def until(self, condition: Callable[[SessionState], bool]) -> None:
-        deadline = time.monotonic() + STEP_LIMIT_S
-        while not condition(self.live.state):
-            problem = self._problem or self.live.problem or self.live.state.data_error
-            if problem:
-                raise UserError(problem)
-            self._changed.clear()
-            try:
-                await asyncio.wait_for(self._changed.wait(), deadline - time.monotonic())
-            except TimeoutError:
-                raise UserError(
-                    f"nothing happened for {STEP_LIMIT_S:.0f} s: see {self.live.folder}"
-                ) from None
 
 
 async def run_demo(opening: Opening, say: Callable[[str], None]) -> dict[str, Any]:
@@ -58,7 +20,7 @@ async def run_demo(opening: Opening, say: Callable[[str], None]) -> dict[str, An
     Raises:
         UserError: a step failed.
     """
-    watch = _Watch(opening)
+    watch = Watch(opening)
     live = watch.live
     live.claim()
     started = time.monotonic()

@@ -35,22 +35,27 @@ from sessions.events import (
 )
 from sessions.recipe import Recipe
 from sessions.state import Variant
+from sessions.steering import Steering
+from workbench.autopilot import Autopilot
 from workbench.job_queue import JobQueue
 from workbench.processes import Child
 from workbench.questions import Questions
+from workbench.search_queue import SearchQueue
 from workbench.session import Listener, Opening, RequestError
 
 OTHER_DATA = "these are not the images of before: F1 cannot be compared with what was measured"
 
 
-class LiveSession(JobQueue, Questions):
+class LiveSession(JobQueue, SearchQueue, Questions):
     """Opens a model or goes on with a session; edits, history and files are here."""
 
     def __init__(self, opening: Opening, listener: Listener = lambda event: None) -> None:
         logs = opening.folder / log.LOGS
         engine = Child("engine", logs / "engine.log", self.receive)
         trainer = Child("trainer", logs / "trainer.log", self.receive)
-        super().__init__(opening, engine, trainer, listener)
+        searcher = Child("searcher", logs / "searcher.log", self.receive)
+        super().__init__(opening, engine, trainer, searcher, listener)
+        self.autopilot = Autopilot(self)
         self.problem = ""
         """Why the session could not be opened."""
 
@@ -84,10 +89,34 @@ class LiveSession(JobQueue, Questions):
         """Let the processes save and exit; the log is whole when this returns."""
         if self._settle is not None:
             self._settle.cancel()
-        await asyncio.gather(self._engine.close(), self._trainer.close())
+        children = (self._engine, self._trainer, self._searcher)
+        await asyncio.gather(*(child.close() for child in children))
         for task in list(self._tasks):
             task.cancel()
         self.recorder.close()
+
+    def dispatch(self, event: AnyEvent | Unknown) -> None:
+        """As for any session; then the autopilot may act on it."""
+        super().dispatch(event)
+        self.autopilot.take(event)
+
+    def start_autopilot(self, steering: Steering) -> None:
+        """Let the autopilot make the next edits.
+
+        Raises:
+            RequestError: no target, no data, or a search is running.
+        """
+        self.autopilot.start(steering)
+
+    def stop_autopilot(self) -> None:
+        """Take over.
+
+        Raises:
+            RequestError: it does not steer.
+        """
+        if not self.autopilot.is_on:
+            raise RequestError("the autopilot does not steer")
+        self.autopilot.stop()
 
     def receive(self, event: AnyEvent | Unknown) -> None:
         """Take an event from a child process."""
@@ -100,6 +129,7 @@ class LiveSession(JobQueue, Questions):
         if isinstance(event, ProcessExited):
             self._after_exit(event)
         before = self.state.data
+        event = self.numbered(event)
         self.dispatch(event)
         if isinstance(event, DataOpened) and before and before.fingerprint != event.fingerprint:
             self.dispatch(CommandFailed(command="open-data", reason=OTHER_DATA))
@@ -125,6 +155,7 @@ class LiveSession(JobQueue, Questions):
             if job is not None and job.is_automatic:
                 self._given_up.add(job.variant)
             self._sent_job = None
+        if event.process != "engine":
             return
         for variant in reversed(self.state.variants.values()):
             if variant.is_pending and variant.edit is not None and variant.parent is not None:

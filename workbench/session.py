@@ -47,11 +47,13 @@ class RequestError(Exception):
 class Session:
     """Owns the recorder and the child processes."""
 
-    def __init__(self, opening: Opening, engine: Child, trainer: Child, listener: Listener) -> None:
+    def __init__(
+        self, opening: Opening, engine: Child, trainer: Child, searcher: Child, listener: Listener
+    ) -> None:
         self.opening = opening
         self.recorder = Recorder(opening.folder, opening.splits.seed)
         self.listener = listener
-        self._engine, self._trainer = engine, trainer
+        self._engine, self._trainer, self._searcher = engine, trainer, searcher
         self._tasks: set[asyncio.Task[None]] = set()
 
     @property

@@ -41,11 +41,11 @@ def process_table() -> list[Process]:
 
 
 def workers_of(pid: int) -> dict[int, str]:
-    """Engines and trainers that a process started and that run, by process id."""
+    """Engines, trainers and searchers that a process started and that run, by process id."""
     return {
         found.pid: name
         for found in process_table()
-        for name in ("engine", "trainer")
+        for name in ("engine", "trainer", "searcher")
         if found.parent == pid and f"workbench.{name}" in found.command
     }
 

@@ -10,17 +10,22 @@ from sessions.log import SessionError
 from sessions.recipe import RecipeError
 from sessions.score import ScoreError
 from workbench.cli import (
+    autopilot,
     cache,
     config,
     data,
     export,
     model,
+    new,
     report,
     score,
     screen,
+    search,
+    sensitivity,
     train,
     training,
     web,
+    zoo,
 )
 from workbench.errors import UserError
 
@@ -32,9 +37,26 @@ app = typer.Typer(
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for group in (screen, web, report, model, train, training, data, cache, export, score, config):
+for group in (
+    screen,
+    web,
+    report,
+    model,
+    new,
+    train,
+    training,
+    data,
+    cache,
+    export,
+    score,
+    config,
+    sensitivity,
+):
     for command in group.COMMANDS:
         app.command()(command)
+app.add_typer(zoo.app, name="zoo")
+search.app.command()(autopilot.autopilot)
+app.add_typer(search.app, name="search")
 
 
 @app.callback(invoke_without_command=True)

@@ -11,6 +11,7 @@ import msgspec
 from sessions import history, log, macs
 from sessions.events import Edited, JobFinished, ModelOpened
 from sessions.replay import steps
+from sessions.search_events import TrialOpened
 from sessions.splits import HOLD_OUT, VALIDATION, SplitName, Splits
 from sessions.state import SessionState, Variant
 from workbench.errors import UserError
@@ -69,6 +70,8 @@ def verify(
                 recorded[0] = (opened.macs, opened.weights_sha256)
             case Edited() as edited:
                 recorded[edited.variant] = (edited.macs, edited.weights_sha256)
+            case TrialOpened() as opened_trial:
+                recorded[opened_trial.variant] = (opened_trial.macs, opened_trial.weights_sha256)
             case JobFinished(checkpoint=str()) as finished:
                 job = before.jobs.get(finished.job)
                 if job is not None and job.result is not None and job.variant in before.variants:
