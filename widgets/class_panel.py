@@ -9,8 +9,8 @@ from textual.widget import Widget
 
 from widgets import numbers
 
-LONGEST = 16
-"""Cells of a class's name."""
+LONGEST, LONGEST_WIDE, WIDE = 16, 24, 60
+"""Cells of a class's name; where the panel is so wide, more."""
 OPENED, BEFORE = "vs opened", "vs before"
 FIGURES, CHANGE = 19, 7
 """Cells of F1, number of images and the spaces between; of one change."""
@@ -47,7 +47,10 @@ class ClassPanel(Widget):
 
 def class_table(rows: tuple[ClassRow, ...], width: int, height: int) -> Table:
     """The panel as a table; where it is too low, the worst are shown and the rest counted."""
-    longest = min(max(cell_len(row.name) for row in rows), LONGEST)
+    ordered = sorted(rows, key=lambda row: row.f1)
+    shown = ordered if len(ordered) <= height else ordered[: max(height - 1, 1)]
+    limit = LONGEST if width < WIDE else LONGEST_WIDE
+    longest = min(max(cell_len(row.name) for row in shown), limit)
     has_steps = (
         any(row.step is not None for row in rows)
         and width - longest - FIGURES - 2 * (len(OPENED) + 1) >= LEAST_BAR
@@ -56,11 +59,10 @@ def class_table(rows: tuple[ClassRow, ...], width: int, height: int) -> Table:
     table = Table(box=None, show_header=has_steps, padding=(0, 1, 0, 0), pad_edge=False)
     for title in ("", "", "F1", OPENED, *((BEFORE,) if has_steps else ()), ""):
         table.add_column(title, header_style="dim", justify="right" if title else "left")
-    ordered = sorted(rows, key=lambda row: row.f1)
-    shown = ordered if len(ordered) <= height else ordered[: max(height - 1, 1)]
-    rest = f"{len(ordered) - len(shown)} better" if len(shown) < len(ordered) else ""
+    rest = f"and {len(ordered) - len(shown)} better" if len(shown) < len(ordered) else ""
     longest = max(longest, cell_len(rest))
-    changes = 2 * (len(OPENED) + 1) if has_steps else CHANGE
+    has_changes = any(row.change is not None for row in rows)
+    changes = 2 * (len(OPENED) + 1) if has_steps else CHANGE if has_changes else 1
     least = 7 + max(len(f"n {row.support}") for row in rows)
     longest = max(min(longest, width - least - changes - 6), 4)
     bar_width = max(min(width - longest - FIGURES - changes, 30), 6)

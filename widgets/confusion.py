@@ -22,9 +22,12 @@ from sessions.events import Evaluation
 from widgets import numbers
 from widgets.binding import Binding
 
-NONE, FOUND, TAKEN = (36, 36, 42), (28, 122, 66), (196, 62, 48)
-"""Colours of no image of a row, and of all of them."""
-CELL, LARGEST_CELL = 4, 9
+Rgb = tuple[int, int, int]
+NONE, FOUND, TAKEN = (36, 36, 42), (24, 108, 58), (196, 62, 48)
+"""Colours of no image of a row on a dark screen, and of all of them."""
+LIGHT = 140
+"""Mean of red, green and blue from which on figures are dark."""
+CELL, LARGEST_CELL = 4, 12
 LEAST_LABEL, LARGEST_LABEL, LARGEST_NAME = 6, 18, 20
 SHARE = 6
 """Columns of the share that was found."""
@@ -60,8 +63,13 @@ class ConfusionView(msgspec.Struct, frozen=True, kw_only=True):
 class ConfusionMap(Widget, can_focus=True):
     """The heat map, with a cursor; where it has no room, the most frequent confusions."""
 
+    COMPONENT_CLASSES: ClassVar[set[str]] = {"confusion--none"}
     DEFAULT_CSS = """
-    ConfusionMap { height: auto; }
+    ConfusionMap {
+        height: auto;
+        & > .confusion--none { background: rgb(36, 36, 42); }
+        &:light > .confusion--none { background: rgb(246, 238, 235); }
+    }
     """
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("up,k", "move(-1, 0)", "Up", show=False, tooltip="The true class above"),
@@ -98,7 +106,8 @@ class ConfusionMap(Widget, can_focus=True):
     def _drawn(self, width: int) -> Text:
         if self.view is None:
             return Text("No F1 of this variant yet: e measures it.", style="dim")
-        return confusion_text(self.view, width, self.cursor)
+        none = self.get_component_styles("confusion--none").background
+        return confusion_text(self.view, width, self.cursor, none.rgb)
 
     def action_move(self, down: int, right: int) -> None:
         """To another cell; where confusions are told in words, to the next of them."""
@@ -161,8 +170,13 @@ def layout_of(view: ConfusionView, width: int) -> Layout | None:
     return Layout(tuple(names), tuple(titles), label, cell)
 
 
-def confusion_text(view: ConfusionView, width: int, cursor: Cell | None = None) -> Text:
-    """The matrix as lines of this width; the most frequent confusions where it is too wide."""
+def confusion_text(
+    view: ConfusionView, width: int, cursor: Cell | None = None, none: Rgb = NONE
+) -> Text:
+    """The matrix as lines of this width; the most frequent confusions where it is too wide.
+
+    `none`: the colour of no image.
+    """
     if not view.counts:
         return Text("No confusions were kept of this evaluation: e measures them.", style="dim")
     layout = layout_of(view, width)
@@ -176,7 +190,8 @@ def confusion_text(view: ConfusionView, width: int, cursor: Cell | None = None) 
     lines[0].append("found".rjust(SHARE))
     for at, (name, row) in enumerate(zip(layout.names, view.counts, strict=True)):
         column = cursor[1] if cursor is not None and cursor[0] == at else None
-        lines.append(_line(_padded(_fitted(name, label), label), row, at, cell, column))
+        label_text = Text(_padded(_fitted(name, label), label))
+        lines.append(label_text.append_text(_cells(row, at, cell, column, none)))
     return Text("\n", no_wrap=True).join(lines)
 
 
@@ -235,17 +250,18 @@ def f1_text(view: ConfusionView) -> Text:
     return text
 
 
-def _line(label: str, row: tuple[int, ...], at: int, cell: int, selected: int | None) -> Text:
+def _cells(row: tuple[int, ...], at: int, cell: int, selected: int | None, none: Rgb) -> Text:
     total = sum(row)
-    line = Text(label)
+    line = Text()
     for column, count in enumerate(row):
         figure = _short(count, cell - 1) if count else "·"
         if column == selected:
-            line.append(_centred(figure, cell), style="bold reverse")
+            marked = f"[{figure}]" if len(figure) + 2 <= cell else figure
+            line.append(_centred(marked, cell), style="bold reverse")
         elif not count:
             line.append(_centred(figure, cell), style="dim")
         else:
-            shade = _shade(count / total, FOUND if column == at else TAKEN)
+            shade = _shade(count / total, none, FOUND if column == at else TAKEN)
             line.append(_centred(figure, cell), style=shade)
     found = numbers.percent(row[at] / total) if total else "none"
     line.append(found.rjust(SHARE), style="dim")
@@ -257,10 +273,11 @@ def _label(names: list[str]) -> int:
     return min(max(len(TITLES[1]), *map(cell_len, names)), LARGEST_LABEL)
 
 
-def _shade(share: float, color: tuple[int, int, int]) -> Style:
+def _shade(share: float, none: Rgb, color: Rgb) -> Style:
     """By the root of the share, so that rare confusions differ to the eye as well."""
-    mixed = (low + (high - low) * share**0.5 for low, high in zip(NONE, color, strict=True))
-    return Style(color="#ffffff", bgcolor=Color.from_rgb(*mixed), bold=color == FOUND)
+    mixed = [low + (high - low) * share**0.5 for low, high in zip(none, color, strict=True)]
+    front = "#ffffff" if sum(mixed) < 3 * LIGHT else "#1c1c1c"
+    return Style(color=front, bgcolor=Color.from_rgb(*mixed), bold=color == FOUND)
 
 
 def _short(count: int, width: int) -> str:

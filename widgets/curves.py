@@ -19,6 +19,8 @@ REDRAW_S = 1.0
 
 TALL = 12
 """Lines of a plot from which on the x axis has a line of its own for its name."""
+ROWS_OF_FOUR = 4
+"""Rows of points from which on the y axis has four figures."""
 LEGEND_FROM = 8
 """Lines of the panel from which on the legend has one."""
 TITLES = {"f1": ("F1", "measurement"), "loss": ("training loss", "epoch over all jobs")}
@@ -46,6 +48,7 @@ class Curves(Widget):
         & Vertical { width: 1fr; }
         & Vertical > Static { color: $text-muted; text-align: center; height: 1; }
         & Vertical > PlotextPlot { height: 1fr; }
+        & > Horizontal > #loss { margin-left: 1; }
         & > Static { padding: 0 1; color: $text-muted; height: auto; }
         & > #legend { height: 1; }
     }
@@ -112,7 +115,10 @@ class Curves(Widget):
             return
         widget = box.query_one(PlotextPlot)
         plt = widget.plt
-        is_tall = widget.size.height >= TALL
+        has_legend = self.query_one("#legend").display
+        height = self.size.height - (2 if has_legend else 1)  # its own is not known at first
+        is_tall = height >= TALL
+        rows = height - (3 if is_tall else 2)
         what, along = TITLES[selector.removeprefix("#")]
         title = what if is_tall else f"{what} by {along}"
         box.query_one(Static).update(self._title(title, marked), layout=False)
@@ -135,8 +141,10 @@ class Curves(Widget):
             plt.xlabel(along)
         plt.xaxes(True, False)
         plt.yaxes(True, False)
-        plt.yfrequency(4)
+        plt.yfrequency(4 if rows >= ROWS_OF_FOUR else 3)
         plt.xfrequency(3)
+        if len(points) == 1:
+            plt.xticks(xs)
         widget.refresh()
 
     def _title(self, title: str, marked: CurvesView | None) -> Text:

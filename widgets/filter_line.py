@@ -12,6 +12,9 @@ from textual.widgets import Input, Label
 
 from widgets.binding import Binding
 
+WITH_KEYS = 62
+"""Columns from which on the keys are told beside the text."""
+
 
 class _OneLine(Input):
     """Its place does not depend on its text, so that a letter moves nothing else."""
@@ -56,9 +59,13 @@ class FilterLine(Horizontal):
         yield _OneLine(
             compact=True,
             select_on_focus=False,
-            placeholder="part of a path, or *conv*, :off, :edited",
+            placeholder="a path, *conv*, :off, :edited",
         )
         yield Label("enter keeps, escape shows all", classes="hint")
+
+    def on_resize(self) -> None:
+        """What can be typed comes before what the keys do."""
+        self.query_one(".hint").display = self.size.width >= WITH_KEYS
 
     def start(self, text: str) -> None:
         """Take the keys, with a text to go on from."""

@@ -9,6 +9,11 @@ from textual.widget import Widget
 
 from widgets import numbers
 
+LEAST_SEARCH = 27
+"""Cells for what searches, where it has so much to say."""
+SPEED_FROM = 80
+"""Cells of the rest from which on it has room for the speed as well."""
+
 
 class JobView(msgspec.Struct, frozen=True, kw_only=True):
     """What the line shows. Without a running job only the message."""
@@ -21,6 +26,8 @@ class JobView(msgspec.Struct, frozen=True, kw_only=True):
     queue: str = ""
     message: str = ""
     is_warning: bool = False
+    search: str = ""
+    """What searches beside the job, in few words; empty where nothing does."""
 
 
 class JobLine(Widget):
@@ -45,7 +52,14 @@ class JobLine(Widget):
 
 
 def job_text(view: JobView, width: int) -> Text:
-    """The line for a given width."""
+    """The line for a given width; a search stands at its end, and takes a third at most."""
+    if view.search:
+        words = numbers.shortened(f" · {view.search}", max(width // 3, LEAST_SEARCH))
+        left = width - cell_len(words)
+        speed = view.images_per_s if left >= SPEED_FROM else 0.0
+        text = job_text(msgspec.structs.replace(view, search="", images_per_s=speed), left)
+        text.append(" " * (left - text.cell_len))
+        return text.append(words, style="not bold cyan")
     if not view.name:
         return Text(
             numbers.shortened(view.message, width), style="bold red" if view.is_warning else "dim"
@@ -64,7 +78,9 @@ def job_text(view: JobView, width: int) -> Text:
     detail = numbers.shortened(view.detail, max(room, 0))
     text = Text.assemble((name, "bold"), f"{detail}  ", (filled, "green"), no_wrap=True)
     text.append("─" * (bar_width - len(filled)), style="dim")
-    for part in rest:  # the last ones give way first
-        text.append(numbers.shortened(part, max(width - text.cell_len, 0)))
+    for part in rest:  # the last ones give way first, figures as a whole
+        left = max(width - text.cell_len, 0)
+        if cell_len(part) <= left or part.startswith("  then"):
+            text.append(numbers.shortened(part, left))
     text.truncate(width)
     return text

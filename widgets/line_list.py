@@ -32,6 +32,7 @@ class LineList(ScrollView, can_focus=True):
         background: $surface;
         & > .lines--word { color: $text-muted; }
         & > .lines--cursor { background: $panel-lighten-1; }
+        &:light > .lines--cursor { background: $panel; }
         &:focus > .lines--cursor { background: $primary-muted; text-style: bold; }
     }
     """

@@ -38,6 +38,8 @@ class PlanePoint(msgspec.Struct, frozen=True, kw_only=True):
     is_best: bool = False
     """Whether no other has a lower score."""
     interval: tuple[float, float] | None = None
+    label: str = ""
+    """Written beside the point; empty for the variant's number."""
 
 
 class PlaneView(msgspec.Struct, frozen=True, kw_only=True):
@@ -206,7 +208,7 @@ def _draw_points(canvas: Canvas, frame: Frame, view: PlaneView, cursor: int | No
         canvas.take(column, row)
     for point in reversed(order):
         column, row = frame.cell(point.macs, point.f1)
-        label = f"v{point.number}" + ("★" if point.is_best else "")
+        label = (point.label or f"v{point.number}") + ("★" if point.is_best else "")
         style = style_of(point, cursor)
         for start in (column + 1, column - len(label)):
             if (
@@ -215,6 +217,9 @@ def _draw_points(canvas: Canvas, frame: Frame, view: PlaneView, cursor: int | No
                 and (canvas.put_if_free(start, row, label, style) or point.number == cursor)
             ):
                 canvas.put(start, row, label, style)
+                if point.label:  # numbers alone would run together
+                    canvas.take(start - 1, row)
+                    canvas.take(start + len(label), row)
                 break
 
 

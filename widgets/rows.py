@@ -188,7 +188,6 @@ class _Builder:
         convs = [layer for layer in unit.branch if layer.kind in WEIGHTED]
         grouped = [layer.groups for layer in convs if layer.kind == "conv" and layer.groups > 1]
         is_block = not stage.is_plain
-        last = (unit.tail or unit.branch)[-1]
         saved = sum(self.contest[layer.path] for layer in unit.layers())
         cost = self.costs.get(unit.path)
         row = Row(
@@ -203,8 +202,8 @@ class _Builder:
             is_downsampling=unit.is_downsampling and is_block,
             is_changed=self.is_changed(unit),
             is_decomposed=any(row.is_decomposed for row in layers),
-            output=_output(self.network, last),
-            width=self.network.width(last.out_axis),
+            output=_output(self.network, unit),
+            width=self.network.width(unit.out_axis),
             mid=_mid(self.network, unit) if is_block else None,
             groups=max(grouped) if grouped else (1 if is_block else None),
             macs=sum(self.counts[layer.path] for layer in unit.layers()),
@@ -275,5 +274,5 @@ def _mid(network: Network, unit: Unit) -> int | None:
         return None
 
 
-def _output(network: Network, layer: Layer) -> str:
-    return f"{network.width(layer.out_axis)}×{layer.out_size}×{layer.out_size}"
+def _output(network: Network, part: Layer | Unit) -> str:
+    return f"{network.width(part.out_axis)}×{part.out_size}×{part.out_size}"

@@ -1,6 +1,7 @@
 """MACs, F1 and score, each with its change from the opened model and from the last step."""
 
 import msgspec
+from rich.cells import cell_len
 from rich.text import Text
 from textual.reactive import reactive
 from textual.widget import Widget
@@ -29,8 +30,8 @@ class ScoreView(msgspec.Struct, frozen=True, kw_only=True):
     before: Figures | None
     """The step before; None where there is none."""
     rule: str
-    f1_note: str
-    """Where F1 comes from, or why it is not known."""
+    f1_notes: tuple[str, ...]
+    """Where F1 comes from, or why it is not known; ever shorter, the first that fits is shown."""
     interval: tuple[float, float] | None = None
     """Ends of the 95 % interval of F1; None where it was not measured."""
     is_live: bool = False
@@ -71,7 +72,7 @@ def score_text(view: ScoreView, width: int, *, is_low: bool) -> Text:
     if view.opened is None and view.before is None:
         return _alone(view, width, interval, live, is_low=is_low)
     lines = [] if is_low else [_line(width, "", ("now", "dim"), Text("since opened", "dim"),
-                                     Text("last step", "dim"), "")]  # fmt: skip
+                                     Text("last step", "dim"))]  # fmt: skip
     lines.append(
         _line(
             width,
@@ -79,7 +80,6 @@ def score_text(view: ScoreView, width: int, *, is_low: bool) -> Text:
             (f"{now.macs:,}", "bold"),
             _change(words[0], now.macs, opened.macs, ",d", is_share=True),
             _change(words[1], now.macs, before.macs, ",d"),
-            "",
         )
     )
     lines.append(
@@ -89,8 +89,9 @@ def score_text(view: ScoreView, width: int, *, is_low: bool) -> Text:
             (_figure(now.f1), live),
             _change(words[0], now.f1, opened.f1, ".4f", is_higher_better=True),
             _change(words[1], now.f1, before.f1, ".4f", is_higher_better=True),
-            f"{interval} {view.f1_note}".lstrip() if is_low else view.f1_note,
-            "" if is_low else interval,
+            _noted(view, interval) if is_low else view.f1_notes,
+            beside="" if is_low else interval,
+            closes_up=is_low,
         )
     )
     lines.append(
@@ -100,7 +101,8 @@ def score_text(view: ScoreView, width: int, *, is_low: bool) -> Text:
             (_figure(now.score), live),
             _change(words[0], now.score, opened.score, ".4f"),
             _change(words[1], now.score, before.score, ".4f"),
-            f"lower is better ({view.rule})",
+            _ruled(view),
+            closes_up=is_low,
         )
     )
     return Text("\n", no_wrap=True).join(lines)
@@ -109,13 +111,13 @@ def score_text(view: ScoreView, width: int, *, is_low: bool) -> Text:
 def _alone(view: ScoreView, width: int, interval: str, live: str, *, is_low: bool) -> Text:
     """The same where there is nothing to compare with: the notes have the room."""
     now, lines = view.now, [] if is_low else [Text("now".rjust(16), style="dim")]
-    for title, value, style, note in (
-        ("MACs", f"{now.macs:,}", "bold", ""),
-        ("F1", _figure(now.f1), live, f"{interval} {view.f1_note}".lstrip()),
-        ("score", _figure(now.score), live, f"lower is better ({view.rule})"),
+    for title, value, style, notes in (
+        ("MACs", f"{now.macs:,}", "bold", ("",)),
+        ("F1", _figure(now.f1), live, _noted(view, interval)),
+        ("score", _figure(now.score), live, _ruled(view)),
     ):
         text = Text.assemble((title.ljust(6), "bold"), (value.rjust(10), style), "   ")
-        text.append(numbers.shortened(note, width - text.cell_len), style="not bold dim")
+        text.append(_fitting(notes, width - text.cell_len), style="not bold dim")
         lines.append(text)
     return Text("\n", no_wrap=True).join(lines)
 
@@ -124,25 +126,50 @@ def _figure(value: float | None) -> str:
     return "—" if value is None else numbers.plain(value, ".4f")
 
 
+def _noted(view: ScoreView, interval: str) -> tuple[str, ...]:
+    """The notes with the interval before them, then without it."""
+    if not interval:
+        return view.f1_notes
+    return (*(f"{interval} {note}" for note in view.f1_notes), *view.f1_notes)
+
+
+def _ruled(view: ScoreView) -> tuple[str, ...]:
+    return f"lower is better ({view.rule})", "lower is better"
+
+
+def _fitting(notes: tuple[str, ...], room: int) -> str:
+    """The first note that fits; the start of the last one where none does."""
+    fitting = (note for note in notes if cell_len(note) <= room)
+    return next(fitting, None) or numbers.shortened(notes[-1], room)
+
+
 def _line(
     width: int,
     title: str,
     now: tuple[str, str],
     since: Text,
     step: Text,
-    note: str,
+    notes: tuple[str, ...] = ("",),
+    *,
     beside: str = "",
+    closes_up: bool = False,
 ) -> Text:
-    """One line; what stands beside the figure takes room of the first change, the note the rest."""
+    """One line; what stands beside the figure takes room of the first change, the note the rest.
+
+    `closes_up`: where there is no change to show, the note has its room too.
+    """
     text = Text(title.ljust(6), style="bold")
     beside = f" {beside}" if beside else ""
     figure = Text.assemble(now, (beside, "not bold dim"))
-    for cell, room in ((figure, 10 + len(beside)), (since, 21 - len(beside)), (step, 16)):
+    cells = [(figure, 10 + len(beside)), (since, 21 - len(beside)), (step, 16)]
+    if closes_up and not since and not step:
+        cells = [(figure, 10), (Text(""), 1)]
+    for cell, room in cells:
         text.append(" " * max(room - cell.cell_len, 1 if cell else 0))
         text.append_text(cell)
     rest = width - text.cell_len - 2
     text.append("  ")
-    text.append(numbers.shortened(note, rest), style="not bold dim")
+    text.append(_fitting(notes, rest), style="not bold dim")
     text.truncate(width, overflow="ellipsis")
     return text
 

@@ -30,6 +30,10 @@ class ScorePlane(Widget, can_focus=True):
     view: reactive[PlaneView | None] = reactive(None)
     cursor: reactive[int | None] = reactive(None)
     """Number of the selected variant."""
+    word: reactive[str] = reactive(
+        "No F1 has been measured yet: e on the main screen measures it.", layout=False
+    )
+    """What is written where there is no point."""
 
     class Moved(Message):
         """Another point is selected."""
@@ -57,7 +61,7 @@ class ScorePlane(Widget, can_focus=True):
     def render(self) -> Text:
         """The plane for the present size."""
         if self.view is None or not self.view.points:
-            return Text("No F1 has been measured yet: e on the main screen measures it.")
+            return Text(self.word)
         return plane_text(self.view, self.cursor, self.size.width, self.size.height)
 
     def action_along(self, axis: str, step: int) -> None:

@@ -15,7 +15,7 @@ class Strip(Static):
     """The names of the panels, the shown one marked; a click shows another."""
 
     DEFAULT_CSS = """
-    Strip { height: 1; background: $panel; padding: 0 1; }
+    Strip { display: none; height: 1; background: $panel; padding: 0 1; }
     """
 
 
@@ -28,6 +28,7 @@ class SidePanels(Vertical):
         & > LayerPanel.panel { height: 7fr; }
         & > Curves.panel { height: 5fr; }
         & > ClassPanel.panel { height: 4fr; }
+        &.-narrow > Strip { display: block; }
         &.-narrow > .panel { border: none; display: none; height: 1fr; }
         &.-narrow > .panel.-active { display: block; }
     }
@@ -75,7 +76,6 @@ class SidePanels(Vertical):
             return
         self.set_class(self.is_narrow, "-narrow")
         strip = self.query_one(Strip)
-        strip.display = self.is_narrow
         text = Text()
         for index, (title, panel) in enumerate(self._panels):
             panel.set_class(index == self.active, "-active")

@@ -46,6 +46,7 @@ class TreeBody(ScrollView, can_focus=True):
         & > .tree--equal { color: $text-disabled; text-style: dim; }
         & > .tree--marked { color: $text-success; text-style: bold; }
         & > .tree--cursor { background: $panel-lighten-1; }
+        &:light > .tree--cursor { background: $panel; }
         &:focus > .tree--cursor { background: $primary-muted; text-style: bold; }
     }
     """

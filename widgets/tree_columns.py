@@ -52,6 +52,10 @@ ABSENT = {
     "kept": "the last step cut no weights",
 }
 """Why a column has nothing to show; these are left out then."""
+SEVERAL = 3
+"""Units whose cost is known from which on the column comes before others."""
+AS_SCANNED = 2.5
+"""Its importance then."""
 
 
 class Scale(msgspec.Struct, frozen=True):
@@ -65,6 +69,8 @@ class Scale(msgspec.Struct, frozen=True):
     filled: frozenset[str] = frozenset(NAMES)
     """Columns in which some row has a value."""
     is_compared: bool = False
+    is_scanned: bool = False
+    """Whether the cost of several units was measured, which is then worth its room."""
 
 
 class Layout(msgspec.Struct, frozen=True):
@@ -93,6 +99,7 @@ def scale(rows: Sequence[Row]) -> Scale:
         name_width=max((_label_width(row) for row in rows), default=0),
         filled=frozenset(filled),
         is_compared=is_compared,
+        is_scanned=sum(row.cost is not None for row in rows) >= SEVERAL,
     )
 
 
@@ -104,7 +111,7 @@ def layout(width: int, of: Scale, chosen: tuple[str, ...] = ()) -> Layout:
     room = width - NAME_WIDTH - 2
     wide = dict(zip(NAMES, of.widths or [c.width for c in COLUMNS], strict=True))
     by_name = {column.name: column for column in COLUMNS}
-    usual = sorted(COLUMNS, key=lambda column: column.importance)
+    usual = sorted(COLUMNS, key=lambda column: _importance(column, of))
     shown: list[str] = []
     for name in chosen or [column.name for column in usual]:
         if name not in of.filled:
@@ -121,6 +128,10 @@ def layout(width: int, of: Scale, chosen: tuple[str, ...] = ()) -> Layout:
         tuple(msgspec.structs.replace(by_name[name], width=wide[name]) for name in shown),
         min(max(of.name_width, NAME_WIDTH), NAME_WIDTH + room + 1),
     )
+
+
+def _importance(column: Column, of: Scale) -> float:
+    return AS_SCANNED if column.name == "cost" and of.is_scanned else column.importance
 
 
 def header(layout: Layout, sort: str, *, is_compared: bool) -> str:

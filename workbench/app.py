@@ -113,6 +113,8 @@ class WorkbenchApp(Replaying, PanelsApp, Looks):
         Binding("t", "variants", "Variants", show=False, tooltip="All variants, to jump to"),
         Binding("P", "score_plane", "Score plane", show=False, key_display="P",
                 tooltip="F1 against MACs: every variant, and lines of equal score"),
+        Binding("S", "search", "Search", show=False, key_display="S",
+                tooltip="Sensitivity scans, studies and the autopilot: start, follow, take over"),
         Binding("b", "channels", "Channels", show=False,
                 tooltip="The selected row's channels: importance, activation, what a cut takes"),
         Binding("L", "activity", "Activity", show=False, key_display="L",
@@ -221,6 +223,8 @@ class WorkbenchApp(Replaying, PanelsApp, Looks):
         """Something happened in the live session."""
         live = self.live
         assert live is not None
+        if not self.is_running:
+            return  # screens lose their widgets before the session is closed
         if live.problem:
             self.exit(live.problem, return_code=1)
             return

@@ -52,7 +52,9 @@ class Colourless(LineFilter):
     def apply(self, segments: Sequence[Segment], background: Color) -> list[Segment]:
         """The same text with bold, dim, italic, underline and reverse alone."""
         return [
-            Segment(_shaded(text, style), _without_colour(style, background), None)
+            Segment(_shaded(text, style), _of_shade(style), None)
+            if _is_photo(text, style)
+            else Segment(text, _without_colour(style, background), None)
             for text, style, _ in segments
         ]
 
@@ -101,9 +103,6 @@ def _is_photo(text: str, style: Style | None) -> bool:
 
 
 def _shaded(text: str, style: Style | None) -> str:
-    if not _is_photo(text, style):
-        return text
-    assert style is not None
     mean = _mean(style).bgcolor
     assert mean is not None
     return shade(Color.from_rich_color(mean).brightness) * len(text)
@@ -150,6 +149,11 @@ def _without_colour(style: Style | None, background: Color) -> Style | None:
         reverse=style.reverse or is_marked, strike=style.strike, link=style.link,
     )  # fmt: skip
     return plain + Style.from_meta(style.meta) if style.meta else plain
+
+
+def _of_shade(style: Style | None) -> Style | None:
+    """A photo's cell is told by its letter alone: reversed, a bright one would look dark."""
+    return Style.from_meta(style.meta) if style is not None and style.meta else None
 
 
 def _stands_out(color: RichColor | None, background: Color) -> bool:

@@ -29,6 +29,17 @@ from sessions.events import (
     VariantNamed,
     VariantSelected,
 )
+from sessions.search_events import (
+    AutopilotEnded,
+    AutopilotStarted,
+    CandidateMeasured,
+    SearchFinished,
+    SearchProgressed,
+    SearchStarted,
+    TrialFinished,
+    TrialOpened,
+)
+from sessions.searching import ScanPlan
 from sessions.state import Job, SessionState
 from widgets import numbers
 
@@ -45,8 +56,33 @@ def happened(event: AnyEvent | Unknown, state: SessionState) -> str:
         case Evaluated(evaluation=found):
             rung = f", {event.rung}" if event.rung else ""
             return f"F1 {numbers.plain(found.f1, '.4f')} on {found.split}{rung}"
+        case (
+            SearchStarted() | SearchProgressed() | CandidateMeasured() | TrialFinished()
+            | SearchFinished()
+        ):  # fmt: skip
+            return _of_search(event, state)
         case _:
             return _of_session(event, state)
+
+
+def _of_search(
+    event: SearchStarted | SearchProgressed | CandidateMeasured | TrialFinished | SearchFinished,
+    state: SessionState,
+) -> str:
+    search = state.searches.get(event.search)
+    if search is None:
+        return "a search"
+    name = "scan" if isinstance(search.plan, ScanPlan) else "study"
+    match event:
+        case SearchStarted():
+            return f"{name} of v{search.variant} began"
+        case TrialFinished(trial=trial) if trial.f1 is not None:
+            return f"trial {trial.number}: F1 {numbers.plain(trial.f1, '.4f')}"
+        case TrialFinished(trial=trial):
+            return f"trial {trial.number} {trial.state}"
+        case SearchFinished():
+            return f"{name} {search.status}"
+    return f"{name} {search.done} of {search.total}"
 
 
 def _of_job(
@@ -103,6 +139,12 @@ def _of_session(event: AnyEvent | Unknown, state: SessionState) -> str:
             return f"the {process} ended"
         case RuleChosen(rule=rule):
             return f"score rule {rule.name}"
+        case TrialOpened(variant=number, trial=trial):
+            return f"trial {trial} is v{number}"
+        case AutopilotStarted(steering=steering):
+            return f"the autopilot began, by {steering.by}"
+        case AutopilotEnded(reason=reason):
+            return f"the autopilot ended: {reason}"
         case RecipeChosen():
             return "another recipe"
         case SessionResumed():

@@ -18,7 +18,7 @@ from workbench.asking import ReplayProcesses
 from workbench.live import LiveSession
 from workbench.logged import LoggedRecords
 from workbench.player import Player
-from workbench.screens import panel_views, views
+from workbench.screens import panel_views, search_requests, views
 from workbench.screens.activity import ActivityScreen
 from workbench.screens.channels import ChannelsScreen
 from workbench.screens.confused import ConfusedScreen
@@ -26,6 +26,7 @@ from workbench.screens.confusion import ConfusionScreen
 from workbench.screens.main import MainScreen
 from workbench.screens.panel import PanelScreen
 from workbench.screens.plane import PlaneScreen
+from workbench.screens.search import SearchScreen
 from workbench.screens.variants import VariantsScreen
 from workbench.session import Question
 
@@ -116,6 +117,14 @@ class PanelsApp(App[str]):
         """The trainer has the images."""
         asked = (message.cell, message.photos, message.edge)
         self._put(lambda: asking.draw_confused(self._state, self._folder, self._splits, *asked))
+
+    def action_search(self) -> None:
+        """Scans, studies and the autopilot."""
+        self.push_screen(SearchScreen(self._state, is_live=self._is_live))
+
+    def on_search_screen_requested(self, message: SearchScreen.Requested) -> None:
+        """The session searches."""
+        self._ask(lambda live: search_requests.hand_over(live, message.request))
 
     def action_variants(self) -> None:
         """Show all variants; jump to one."""

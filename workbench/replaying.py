@@ -84,6 +84,7 @@ class Replaying(Base):
                 Moment(name, player.playback.clock.time_of(at), timeline.state_at(at))
                 for name, at in zip(names, moments, strict=True)
             )
+            self.clear_notifications()  # they would lie on the comparison
             self.push_screen(MomentsScreen(before, after))
 
     def action_unmark(self) -> None:

@@ -46,7 +46,8 @@ COLOURLESS_CSS = """
 NetworkTree:nocolor > .tree--cursor { text-style: reverse; }
 OptionList:nocolor > .option-list--option-highlighted { text-style: reverse; }
 Button:nocolor:focus { text-style: reverse; }
-Toast:nocolor { border: round $foreground; }
+LineList:nocolor:blur > .lines--cursor { background: $surface; text-style: underline; }
+Toast:nocolor { border: round $foreground; padding: 0 1; }
 """
 
 

@@ -19,9 +19,11 @@ from sessions.events import (
     ProcessExited,
     Unknown,
 )
+from sessions.search_events import AutopilotEnded, SearchFinished, TrialOpened
 from sessions.state import SessionState
 from widgets import numbers
 from workbench.processes import ENDED_AS_ASKED
+from workbench.screens import search_words
 
 
 def describe(event: AnyEvent | Unknown, state: SessionState) -> tuple[str, SeverityLevel] | None:
@@ -57,6 +59,13 @@ def describe(event: AnyEvent | Unknown, state: SessionState) -> tuple[str, Sever
                     "o carries its weights over your edits",
                     "information",
                 )
+        case SearchFinished(search=number, reason=reason, is_stopped=is_stopped):
+            return searched(state, number, reason, is_stopped=is_stopped)
+        case TrialOpened(variant=number, trial=trial):
+            return f"trial {trial} is v{number}, which is shown now; t goes back", "information"
+        case AutopilotEnded(reason=reason, is_reached=is_reached):
+            how = "has reached its target" if is_reached else "has ended"
+            return f"the autopilot {how}: {reason}", "information" if is_reached else "warning"
         case CommandFailed(reason=reason):
             return reason, "error"
         case ProcessExited(process=process, reason=reason) if reason == ENDED_AS_ASKED:
@@ -67,6 +76,23 @@ def describe(event: AnyEvent | Unknown, state: SessionState) -> tuple[str, Sever
             agreed = "ptflops agrees" if counted == macs else f"ptflops counts {counted:,}"
             return f"saved {path} ({size:,} bytes, {macs:,} MACs, {agreed})", "information"
     return None
+
+
+def searched(
+    state: SessionState, number: int, reason: str, *, is_stopped: bool
+) -> tuple[str, SeverityLevel] | None:
+    """The best find of a search that ended; of the autopilot's own scans nothing."""
+    search, pilot = state.searches.get(number), state.autopilot
+    if search is None:
+        return None
+    name = search_words.name(search)
+    if reason:
+        return f"{name}: {reason}", "error"
+    if pilot is not None and pilot.is_on:
+        return None
+    how = "was stopped: S, then p goes on" if is_stopped else "is done: S shows it"
+    best = search_words.best_of(search, state).replace("best so far", "best")
+    return f"{name} {how}; {best}", "information"
 
 
 def recovery(state: SessionState, number: int) -> str:

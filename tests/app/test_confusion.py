@@ -111,7 +111,7 @@ def test_columns_whose_short_names_would_be_alike_are_numbered_like_their_rows()
         ["6", "Paperpack"], ["7", "Plastic"], ["8", "Plasticbag"],
     ]  # fmt: skip
     wide = lines(confusion_text(many(CONTEST), 114))
-    assert " Plastic  Plastic… " in wide[0]
+    assert " Plastic  Plasticb… " in wide[0]
 
 
 def test_large_numbers_are_rounded_where_they_have_no_room() -> None:

@@ -146,6 +146,7 @@ def test_without_colour_photos_are_shades_and_marks_are_reversed() -> None:
     photo = [Segment(UPPER_HALF, Style(color=colour, bgcolor=colour)) for colour in (white, black)]
     mark = Segment("kept", Style(color=white, bgcolor=RichColor.parse("#00aa00")))
     shown = Colourless().apply([*photo, mark], Color(0, 0, 0))
+    assert not any(cell.style and cell.style.reverse for cell in shown[: len(photo)])
     assert "".join(segment.text for segment in shown) == "@ kept"
     assert shown[2].style is not None
     assert shown[2].style.reverse

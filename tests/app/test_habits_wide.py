@@ -55,7 +55,7 @@ def test_the_job_line_never_runs_over(name: str, detail: str, width: int, is_bus
 def test_lines_of_the_score_never_run_over(note: str, width: int, is_low: bool) -> None:
     known = Figures(1_688_940, 0.8351, 0.1237)
     view = ScoreView(
-        now=known, opened=known, before=known, rule=note, f1_note=note, interval=(0.7, 0.9)
+        now=known, opened=known, before=known, rule=note, f1_notes=(note,), interval=(0.7, 0.9)
     )
     for line in score_text(view, width, is_low=is_low).split("\n"):
         assert line.cell_len <= width

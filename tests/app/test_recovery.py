@@ -74,7 +74,7 @@ async def test_every_rung_of_a_recovery_is_told_and_drawn(
     climb(measured, evaluation_of, job)
     view = views.score_view(live.state)
     assert view is not None
-    assert view.f1_note == (
+    assert view.f1_notes[0] == (
         "live: raw 0.200, batch norm 0.500, fitted 0.700, short fine-tune 0.800"
     )
     measured.trainer.answer(
@@ -99,7 +99,7 @@ async def test_a_cut_network_shows_what_batch_norm_would_bring(
     await measured.confirm()
     live.queue_job("evaluate")
     climb(measured, evaluation_of, max(live.state.jobs), RUNGS[:2])
-    note = views.score_view(live.state).f1_note
+    note = views.score_view(live.state).f1_notes[0]
     assert note.startswith("→ 0.500 batch norm · ")
     assert live.state.variant.evaluation.f1 == 0.2
 

@@ -101,7 +101,7 @@ def test_on_the_opened_model_there_is_nothing_to_compare_with(start: list[AnyEve
     assert (view.now.macs, view.now.f1) == (1_688_940, 0.835)
     assert view.now.score == pytest.approx(1_688_940 / 13_878_369 + 1 - 0.835 / 0.8367)
     assert (view.opened, view.before) == (None, None)
-    assert view.f1_note == "200 validation images"
+    assert view.f1_notes[0] == "200 validation images"
 
 
 def test_an_edit_is_compared_with_the_opened_model_before_it_is_measured(
@@ -113,7 +113,7 @@ def test_an_edit_is_compared_with_the_opened_model_before_it_is_measured(
     assert view.opened is not None
     assert view.opened.macs == 1_688_940
     assert view.before == view.opened
-    assert view.f1_note == "not measured: press e"
+    assert view.f1_notes[0] == "not measured: press e"
 
 
 def test_weights_in_training_are_live_and_compared_with_those_before(
@@ -126,7 +126,7 @@ def test_weights_in_training_are_live_and_compared_with_those_before(
     assert view.now.f1 == 0.81
     assert view.before is not None
     assert view.before.f1 == 0.835
-    assert view.f1_note == "live, epoch 1.5 of 4 · validation"
+    assert view.f1_notes[0] == "live, epoch 1.5 of 4 · validation"
 
 
 def test_another_variant_is_not_shown_with_the_f1_of_the_one_in_training(
@@ -244,13 +244,13 @@ def test_the_note_beside_f1_says_why_it_is_not_known(
 ) -> None:
     view = views.score_view(state(after(events["model"](network))))
     assert view is not None
-    assert view.f1_note == note
+    assert view.f1_notes[0] == note
 
 
 def test_other_classes_in_the_data_are_noted(events: dict[str, Any], network: Network) -> None:
     view = views.score_view(after(events["model"](network), events["data"](classes=("a", "b"))))
     assert view is not None
-    assert view.f1_note == "the data has 2 classes"
+    assert view.f1_notes[0] == "the data has 2 classes"
 
 
 def test_data_that_is_being_read_is_shown_like_a_job_until_it_is_there(

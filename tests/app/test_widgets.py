@@ -177,7 +177,7 @@ def view(**changes: object) -> ScoreView:
         "opened": Figures(1_688_940, 0.835, 0.1319),
         "before": Figures(1_438_230, 0.816, 0.1283),
         "rule": "contest",
-        "f1_note": "505 validation images",
+        "f1_notes": ("505 validation images", "validation"),
     }
     return ScoreView(**{**values, **changes})  # type: ignore[arg-type]
 
@@ -227,7 +227,7 @@ def test_large_figures_stay_apart() -> None:
 
 
 def test_unmeasured_figures_are_dashes_without_changes() -> None:
-    unmeasured = view(now=Figures(1_362_480, None, None), f1_note="measuring …")
+    unmeasured = view(now=Figures(1_362_480, None, None), f1_notes=("measuring …",))
     lines = score_text(unmeasured, 120, is_low=False).plain.splitlines()
     assert lines[2].split() == ["F1", "—", "measuring", "…"]
     assert lines[3].split()[:2] == ["score", "—"]
@@ -251,7 +251,8 @@ def test_the_low_score_has_the_interval_before_its_note(width: int) -> None:
     low = view(interval=(0.7751, 0.8444))
     line = score_text(low, width, is_low=True).plain.splitlines()[1]
     assert len(line) <= width
-    assert "step −0.0040  [0.78, 0.84] 505 val" in line
+    note = "[0.78, 0.84] validation" if width == 78 else "[0.78, 0.84] 505 validation images"
+    assert line.endswith(f"step −0.0040  {note}")
 
 
 def test_better_is_green_and_worse_is_red() -> None:
@@ -282,7 +283,7 @@ def test_classes_without_room_are_counted() -> None:
     lines = drawn(class_table(classes(9), 60, 4), 60)
     assert len(lines) == 4
     assert [line.split()[0] for line in lines[:3]] == ["class8", "class7", "class6"]
-    assert lines[3] == "6 better"
+    assert lines[3] == "and 6 better"
 
 
 def test_a_class_name_is_shown_as_it_is_even_with_brackets() -> None:

@@ -98,6 +98,10 @@ class Stage:
         self.live._trainer.answer(*said)  # type: ignore[attr-defined]
         await self.settle()
 
+    async def searcher(self, *said: AnyEvent) -> None:
+        self.live._searcher.answer(*said)  # type: ignore[attr-defined]
+        await self.settle()
+
     async def confirm_edits(self, kept: float = 1.0) -> None:
         """The engine has done every edit that waits."""
         await self.settle()

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import fixed
 import msgspec
+import searches
 from staging import Stage, staged
 
 from sessions import log
@@ -17,6 +18,7 @@ from sessions.events import (
     RAW,
     REPAIR,
     AnyEvent,
+    CheckpointWritten,
     DataFailed,
     DataProgressed,
     EditRejected,
@@ -168,7 +170,9 @@ async def _rejected(stage: Stage) -> None:
 
 
 async def _paused(stage: Stage) -> None:
-    await stage.trainer(JobPaused(job=stage.job))
+    await stage.trainer(
+        CheckpointWritten(job=stage.job, step=120, epoch=12.0), JobPaused(job=stage.job)
+    )
 
 
 async def _failed(stage: Stage) -> None:
@@ -213,6 +217,19 @@ STATES = (
     State("score-plane", LAST, "P"),
     State("channels", "measured", "k k b"),
     State("activity", LAST, "L"),
+    State("search-empty", "measured", "S"),
+    State("search-form", "measured", "S n"),
+    State("search-form-study", "measured", "S n right"),
+    State("search-form-autopilot", "measured", "S n right right"),
+    State("scan-running", "measured", then=searches.scan_running),
+    State("scan-running-main", "measured", then=searches.scan_behind),
+    State("scan-done", "measured", then=searches.scan_done),
+    State("scan-tree", "measured", then=searches.scan_in_tree),
+    State("study-running", "measured", then=searches.study_running),
+    State("study-done", "measured", then=searches.study_done),
+    State("study-front", "measured", then=searches.study_front),
+    State("study-parameters", "measured", then=searches.study_parameters),
+    State("autopilot-steering", "measured", then=searches.steering),
     State("columns", "measured", "C"),
     State("filter", "measured", "slash"),
     State("filtered", "measured", "slash u n i t 3 enter"),

@@ -8,12 +8,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sessions import codec, commands, edits, events
+from sessions import codec, commands, edits, events, search_events
 from sessions.codec import CodecError, Header, Record
 from sessions.events import ClassScore, Evaluation, LayerStats, Skipped, Unknown
 from sessions.recipe import Recipe
 from sessions.score import Rule
+from sessions.searching import Measured, ScanPlan, Space, StudyPlan, Trial, Trust
 from sessions.splits import Splits
+from sessions.steering import Steering
 from workbench.surgery.families import shufflenet
 
 NETWORK = shufflenet.fresh(units=(1, 2, 1), classes=3)
@@ -39,6 +41,42 @@ ALL_EDITS = (
     edits.Widen("stage2.unit4", 36, seed=3),
     edits.Rank("init.conv", (2, 4)),
     edits.Rank("output.head", rule="90%"),
+)
+SCAN = ScanPlan(candidates=tuple((edit,) for edit in ALL_EDITS), images=64)
+STUDY = StudyPlan(
+    start="cells",
+    space=Space(units=False, input_sizes=(64, 80), recipe=("dropout",)),
+    rule=Rule(name="x", base_macs=9, base_f1=0.5),
+    is_front=True,
+    trials=3,
+    minutes=1.5,
+    max_macs=10**6,
+    storage="sqlite:///유리.db",
+)
+MEASURED = Measured(
+    edits=ALL_EDITS[5:7],
+    macs=5,
+    f1=0.1 + 0.2,
+    low=0.25,
+    high=1 / 3,
+    loss=1e-9,
+    images=7,
+    kept=0.75,
+    seconds=0.5,
+)
+TRIAL = Trial(
+    number=7,
+    state="pruned",
+    parameters={"stage1.units": 3, "dropout": 0.1, "loss": "focal", "is_wide": True},
+    edits=ALL_EDITS,
+    recipe=RECIPE,
+    macs=5,
+    evaluation=EVALUATION,
+    score=1e-5,
+    checkpoint="56",
+    reason="behind",
+    seconds=2.5,
+    worker="gpu-1",
 )
 EVENTS = (
     events.ModelOpened(
@@ -168,6 +206,36 @@ EVENTS = (
     events.RuleChosen(rule=Rule(name="x", base_macs=9, base_f1=0.5, cliff=0.1, halved_from=0.4)),
     events.RecipeChosen(recipe=RECIPE),
     events.SessionResumed(),
+    *(
+        search_events.SearchStarted(search=3, variant=2, plan=plan, recipe=RECIPE)
+        for plan in (SCAN, STUDY)
+    ),
+    search_events.SearchProgressed(search=3, done=4, total=9, doing="stage1 width 30", left_s=2.5),
+    search_events.CandidateMeasured(search=3, measured=MEASURED),
+    search_events.TrialFinished(search=3, trial=TRIAL),
+    search_events.SearchFinished(
+        search=3,
+        is_stopped=True,
+        reason="no space",
+        trust=(Trust(criterion="l1", rho=-0.1, low=-0.5, high=0.3, candidates=13, over="cuts"),),
+        seconds=1.5,
+    ),
+    search_events.TrialOpened(
+        variant=4,
+        parent=2,
+        search=3,
+        trial=7,
+        checkpoint="56",
+        network=NETWORK,
+        macs=5,
+        weights_sha256="78",
+        stats=STATS,
+        evaluation=EVALUATION,
+    ),
+    search_events.AutopilotStarted(
+        variant=2, steering=Steering(by="std", score=0.25, is_units_only=True, look_ahead=0)
+    ),
+    search_events.AutopilotEnded(reason="you took over", is_reached=True),
 )
 LINEAGE = commands.Lineage("ab", ALL_EDITS)
 COMMANDS = (
@@ -229,6 +297,22 @@ COMMANDS = (
     ),
     commands.StopJob(job=4, is_pause=True),
     commands.EvaluateNow(),
+    commands.RunSearch(
+        folder="s",
+        search=3,
+        lineage=LINEAGE,
+        plan=STUDY,
+        recipe=RECIPE,
+        data="digits",
+        splits=Splits(seed=2),
+        device="cuda",
+        done=(MEASURED,),
+        told=(0, 2),
+    ),
+    commands.StopSearch(search=3),
+    commands.OpenTrial(
+        folder="s", parent=2, search=3, trial=7, checkpoint="56", evaluation=EVALUATION
+    ),
 )
 HEADER = Header(created="2025-01-01T00:00:00+00:00", model_sha256="ab", seed=3, versions={"a": "1"})
 

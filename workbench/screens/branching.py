@@ -18,7 +18,7 @@ from workbench.screens.dialogs import DIALOG_CSS
 class BranchScreen(ModalScreen[Path | None]):
     """Answers with a folder that does not exist yet."""
 
-    CSS = DIALOG_CSS.format(name="BranchScreen", width=76)
+    CSS = DIALOG_CSS.format(name="BranchScreen", width=80)
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape", "dismiss", "Cancel"),
         Binding("enter", "answer", "Branch"),  # also before the field has the focus

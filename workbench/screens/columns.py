@@ -19,7 +19,7 @@ class ColumnsScreen(ModalScreen[None]):
     """Every column with what it shows; enter or space switches one."""
 
     CSS = (
-        DIALOG_CSS.format(name="ColumnsScreen", width=76)
+        DIALOG_CSS.format(name="ColumnsScreen", width=80)
         + "ColumnsScreen OptionList { border: none; padding: 0; height: auto; max-height: 16; }"
     )
     BINDINGS: ClassVar[list[BindingType]] = [

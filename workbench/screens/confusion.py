@@ -23,7 +23,7 @@ MAPPED = 12
 class ConfusionScreen(ModalScreen[None]):
     """The confusions of one evaluation, with the F1 they make and its split."""
 
-    CSS = DIALOG_CSS.format(name="ConfusionScreen", width=100)
+    CSS = DIALOG_CSS.format(name="ConfusionScreen", width=140)
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape,q,m", "dismiss", "Close", tooltip="Back to the main screen"),
     ]

@@ -20,7 +20,7 @@ DIALOG_CSS = """
     align: center middle;
     & > .dialog {{
         width: {width};
-        max-width: 95%;
+        max-width: 100%;
         height: auto;
         max-height: 90%;
         padding: 1 2;
@@ -58,7 +58,7 @@ BY_MOUSE = (
 class HelpScreen(ModalScreen[None]):
     """The keys, read from the bindings, and the words of the screen."""
 
-    CSS = DIALOG_CSS.format(name="HelpScreen", width=76)
+    CSS = DIALOG_CSS.format(name="HelpScreen", width=104)
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape,question_mark,q", "dismiss", "Close"),
     ]
@@ -122,7 +122,7 @@ def _shown(keys: str) -> list[str]:
 class SaveScreen(ModalScreen[str | None]):
     """Asks for the file to save to."""
 
-    CSS = DIALOG_CSS.format(name="SaveScreen", width=76)
+    CSS = DIALOG_CSS.format(name="SaveScreen", width=80)
     BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "dismiss", "Cancel")]
 
     def __init__(self, suggestion: str, *, confirms: bool = True) -> None:

@@ -4,11 +4,13 @@ from collections.abc import Mapping
 from functools import singledispatch
 from pathlib import Path
 
-from sessions import edits, events
+from sessions import edits, events, search_events
 from sessions.events import AnyEvent, Unknown
+from sessions.searching import ScanPlan
 from sessions.state import Job
 from widgets import numbers
 from widgets.event_list import EventLine
+from workbench.screens import search_words
 
 Jobs = Mapping[int, Job]
 Words = tuple[str, str, int | None]
@@ -178,6 +180,64 @@ def _(event: events.RecipeChosen, jobs: Jobs) -> Words:
 @_words.register
 def _(event: events.SessionResumed, jobs: Jobs) -> Words:
     return "the session was opened again", "", None
+
+
+@_words.register
+def _(event: search_events.SearchStarted, jobs: Jobs) -> Words:
+    plan = event.plan
+    if isinstance(plan, ScanPlan):
+        what = f"a scan of {len(plan.candidates):,} cuts of v{event.variant}"
+    else:
+        what = f"a study of {search_words.STARTS[plan.start]}: {search_words.budget(plan)}"
+    return f"search {event.search} began: {what}", "", event.variant
+
+
+@_words.register
+def _(event: search_events.CandidateMeasured, jobs: Jobs) -> Words:
+    found = event.measured
+    what = search_words.edits_words(found.edits)
+    text = f"search {event.search}: {what}: F1 {found.f1:.4f} on {found.images:,} validation"
+    return f"{text} images, {found.macs:,} MACs", "quiet", None
+
+
+@_words.register
+def _(event: search_events.TrialFinished, jobs: Jobs) -> Words:
+    trial = event.trial
+    name = f"search {event.search}: trial {trial.number}"
+    if trial.state == "failed":
+        return f"{name} failed: {trial.reason}", "bad", None
+    score = "" if trial.score is None else f", score {numbers.plain(trial.score, '.4f')}"
+    if trial.state == "pruned":
+        return f"{name} was ended early: {trial.reason or 'without prospects'}", "quiet", None
+    text = f"{name}: {search_words.f1_words(trial)}, {trial.macs:,} MACs{score}"
+    return text, "good", None
+
+
+@_words.register
+def _(event: search_events.SearchFinished, jobs: Jobs) -> Words:
+    took = f", {numbers.duration(event.seconds)}" if event.seconds else ""
+    if event.reason:
+        return f"search {event.search} failed: {event.reason}", "bad", None
+    how = "was stopped, what it found is kept" if event.is_stopped else "is done"
+    return f"search {event.search} {how}{took}", "good", None
+
+
+@_words.register
+def _(event: search_events.TrialOpened, jobs: Jobs) -> Words:
+    text = f"v{event.variant} is trial {event.trial} of search {event.search}: {event.macs:,} MACs"
+    return text, "good", event.variant
+
+
+@_words.register
+def _(event: search_events.AutopilotStarted, jobs: Jobs) -> Words:
+    goal = search_words.target(event.steering)
+    return f"the autopilot began at v{event.variant}, {goal}", "", event.variant
+
+
+@_words.register
+def _(event: search_events.AutopilotEnded, jobs: Jobs) -> Words:
+    how = "reached its target" if event.is_reached else "ended"
+    return f"the autopilot {how}: {event.reason}", "good" if event.is_reached else "", None
 
 
 def _kind(kind: str) -> str:

@@ -11,7 +11,10 @@ from sessions.state import SessionState, Variant
 from widgets import numbers
 from widgets.layer_panel import LayerView
 from widgets.rows import Row, compared, tree_rows
+from workbench.screens import search_words
 
+FINDS = 2
+"""Cuts of a stage that the layer panel has room for."""
 OPENED, BEFORE = "opened", "before"
 
 
@@ -85,6 +88,8 @@ def layer_view(view: LayerView, state: SessionState, row: Row, lens: Lens) -> La
         # In the place of what the unit may cost, and of what the tree shows as well.
         left_out = ("pays off", "mean weight std")
         lines = (*(line for line in lines if not line.startswith(left_out)), *_cost(row))
+    elif variant is not None and row.is_sum and (found := _finds(state, variant, row)):
+        lines = (*(line for line in lines if not line.startswith("mean weight std")), *found)
     return msgspec.structs.replace(view, lines=lines)
 
 
@@ -120,12 +125,29 @@ def _layers(network: Network, row: Row) -> list[Layer]:
     return [layer for _, layer in found if layer.path == row.path]
 
 
+def _finds(state: SessionState, variant: Variant, row: Row) -> tuple[str, ...]:
+    """The best cuts of a stage that a scan found, and which scan."""
+    found = measured.finds(state, variant.number, row.path)[:FINDS]
+    lines = [
+        f"{search_words.edits_words(ranked.measured.edits).removeprefix(row.path).lstrip(' .')}: "
+        f"{numbers.signed(-ranked.lost, '.4f')} F1, pays to {numbers.plain(ranked.worth, '.4f')}"
+        for _, ranked in found
+    ]
+    if found:
+        scan = state.searches[found[0][0]]
+        lines.append(f"by scan {scan.number} of v{scan.variant}, best first")
+    return tuple(lines)
+
+
 def _cost(row: Row) -> tuple[str, ...]:
     cost = row.cost
     assert cost is not None
     pays = () if row.worth is None else (f"pays off if F1 falls less than {row.worth:.4f}",)
     where = f" in v{cost.measured_from}" if row.is_cost_old else ""
     words = f"measured off{where}: {numbers.signed(cost.best, '.4f')} F1"
+    if cost.raw is None:
+        how = f"by scan {cost.search}: {cost.recovered_by} anew, {cost.images:,} validation images"
+        return (*pays, words, how)
     if cost.recovered is None or cost.recovered <= cost.raw:
         return (*pays, words)
     return (*pays, words, f"without {cost.recovered_by}: {numbers.signed(cost.raw, '.4f')}")

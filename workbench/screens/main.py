@@ -10,7 +10,7 @@ from textual.events import Resize
 from textual.screen import Screen
 from textual.timer import Timer
 
-from sessions import edits, history, macs, offers
+from sessions import edits, history, macs, measured, offers
 from sessions.state import SessionState
 from widgets.binding import Binding
 from widgets.class_panel import ClassPanel
@@ -167,7 +167,9 @@ class MainScreen(Screen[None]):
             self.query_one(ClassPanel).rows = ()
             self.query_one(Curves).view = views.curves_view(state)
             return
-        if before.variant is not variant or before.rule != state.rule:
+        is_scanned = before.searches is not state.searches
+        is_scanned = is_scanned and measured.scans(before) != measured.scans(state)
+        if before.variant is not variant or before.rule != state.rule or is_scanned:
             self._draw_rows()
         if before.jobs is not state.jobs or before.variant is not variant:
             self.query_one(Curves).view = views.curves_view(state)

@@ -23,6 +23,8 @@ from workbench.screens.dialogs import DIALOG_CSS
 
 SHOWN_JOBS = 12
 """Jobs that are listed; of more only the last ones are."""
+JOBS = {"evaluate": "evaluation", "recover": "recovery"}
+"""What a job is called where its kind is a verb."""
 
 
 class Moment(msgspec.Struct, frozen=True):
@@ -129,7 +131,7 @@ def _between(first: SessionState, second: SessionState) -> RenderableType:
     ran = [job for number, job in second.jobs.items() if first.jobs.get(number) != job]
     others = Counter(job.kind for job in ran if job.kind not in CHANGING)
     counts = [_counted(edited, "edit")]
-    counts += [_counted(number, f"{kind} job") for kind, number in others.items()]
+    counts += [_counted(number, JOBS.get(kind, kind)) for kind, number in others.items()]
     changing = [job for job in ran if job.kind in CHANGING]
     lines = [", ".join(counts)]
     if len(changing) > SHOWN_JOBS:
@@ -145,7 +147,7 @@ def _job(job: Job, state: SessionState) -> str:
     if result is not None and result.evaluation is not None:
         f1 = f", F1 {numbers.plain(result.evaluation.f1, '.4f')}"
     epoch = f" in epoch {job.epoch:.1f}" if job.status == "running" and job.epoch else ""
-    return f"{job.kind} of v{job.variant}{made}, {job.status}{epoch}{f1}"
+    return f"{JOBS.get(job.kind, job.kind)} of v{job.variant}{made}, {job.status}{epoch}{f1}"
 
 
 def _variant(variant: Variant) -> str:
@@ -158,8 +160,7 @@ def _f1(variant: Variant) -> Text:
         return Text("not measured")
     text = Text(numbers.plain(found.f1, ".4f"))
     if found.interval is not None:
-        low, high = (numbers.ratio(end) for end in found.interval)
-        text.append(f"  {low} … {high}", style="dim")
+        text.append("  [{:.2f}, {:.2f}]".format(*found.interval), style="dim")
     return text
 
 

@@ -6,6 +6,7 @@ from rich.text import Text
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical, VerticalScroll
+from textual.events import DescendantFocus
 from textual.screen import ModalScreen
 from textual.widgets import Button, Input, Label
 
@@ -18,7 +19,7 @@ class RecipeScreen(ModalScreen[Recipe | None]):
     """Asks for the choices of a fine-tuning."""
 
     CSS = (
-        DIALOG_CSS.format(name="RecipeScreen", width=100)
+        DIALOG_CSS.format(name="RecipeScreen", width=136)
         + """
     RecipeScreen {
         & .dialog { height: 90%; }
@@ -27,6 +28,7 @@ class RecipeScreen(ModalScreen[Recipe | None]):
         & .field > .hint { width: 1fr; color: $text-muted; padding: 0 1; text-overflow: ellipsis;
             text-wrap: nowrap; }
         & #fields { height: 1fr; }
+        & #about { width: 100%; color: $text-muted; }
     }
     """
     )
@@ -51,6 +53,7 @@ class RecipeScreen(ModalScreen[Recipe | None]):
                             yield Label(field.replace("_", " "), classes="name")
                             yield Input(recipe.shown(self._recipe, field), id=field, compact=True)
                             yield Label(Text(recipe.hint(field)), classes="hint")
+            yield Label("", id="about")
             yield Label("", id="problem")
             with Horizontal(classes="buttons"):
                 yield Button("Start (enter)", id="start", compact=True, variant="primary")
@@ -60,6 +63,13 @@ class RecipeScreen(ModalScreen[Recipe | None]):
     def on_mount(self) -> None:
         """Start at the first field."""
         self.query_one("#epochs", Input).focus()
+
+    def on_descendant_focus(self, event: DescendantFocus) -> None:
+        """Tell of the field what its line may have no room for."""
+        field = event.widget.id or ""
+        told = recipe.hint(field) if isinstance(event.widget, Input) else ""
+        about = f"{field.replace('_', ' ')}: {told}" if told else ""
+        self.query_one("#about", Label).update(Text(about))
 
     def on_button_pressed(self, event: Button.Pressed) -> None:
         """Start, or not."""

@@ -26,7 +26,7 @@ class SamplesScreen(ModalScreen[None]):
     """A row a photo: as it is, and changed a few times. a goes through the presets."""
 
     CSS = (
-        DIALOG_CSS.format(name="SamplesScreen", width="95%")
+        DIALOG_CSS.format(name="SamplesScreen", width="100%")
         + """
     SamplesScreen VerticalScroll { height: 1fr; }
     SamplesScreen .dialog { height: 90%; }

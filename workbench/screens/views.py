@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+import msgspec
+
 from sessions import edits, history
 from sessions.events import CHANGING
 from sessions.network import WEIGHTED, Network
@@ -13,6 +15,7 @@ from widgets.job_line import JobView
 from widgets.layer_panel import LayerView, stats_lines
 from widgets.rows import Row
 from widgets.score_panel import Figures, ScoreView
+from workbench.screens import f1_notes, search_words
 from workbench.screens.weights import before
 
 
@@ -47,13 +50,13 @@ def score_view(state: SessionState) -> ScoreView | None:
     before = history.previous(state)
     live = _live_job(state)
     now = _figures(variant, state.rule)
-    note = _f1_note(state, variant)
+    notes = f1_notes.of_variant(state, variant)
     measured = variant.evaluation
     if live is not None and live.evaluation is not None:
         measured = live.evaluation
         f1 = live.evaluation.f1
         now = Figures(variant.macs, f1, state.rule.score(variant.macs, f1))
-        note = _live_note(live)
+        notes = f1_notes.of_job(live)
         before = variant
     is_opened = opened is None or opened.number == variant.number
     return ScoreView(
@@ -63,7 +66,7 @@ def score_view(state: SessionState) -> ScoreView | None:
         else _figures(opened, state.rule),
         before=None if before is None else _figures(before, state.rule),
         rule=state.rule.name,
-        f1_note=note,
+        f1_notes=notes,
         interval=None if measured is None else measured.interval,
         is_live=live is not None and live.evaluation is not None,
     )
@@ -102,6 +105,12 @@ def curves_view(state: SessionState) -> CurvesView:
 
 
 def job_view(state: SessionState, log_error: str = "", *, is_live: bool = True) -> JobView:
+    """The running job, or what to do next, and what searches beside it."""
+    view = _job_view(state, log_error, is_live=is_live)
+    return msgspec.structs.replace(view, search=search_words.short(state))
+
+
+def _job_view(state: SessionState, log_error: str, *, is_live: bool) -> JobView:
     """The running job, or what to do next; a replay has nothing to do."""
     if log_error:
         return JobView(
@@ -215,32 +224,6 @@ def _live_job(state: SessionState) -> Job | None:
     if job is None or job.kind not in CHANGING or job.variant != state.current:
         return None
     return job
-
-
-def _live_note(job: Job) -> str:
-    """Where the F1 of a running job comes from."""
-    if job.kind == "fine-tune":
-        split = f" · {job.evaluation.split}" if job.evaluation is not None else ""
-        return f"live, epoch {job.epoch:.1f} of {job.recipe.epochs}{split}"
-    rungs = ", ".join(f"{rung.name} {rung.evaluation.f1:.3f}" for rung in job.rungs)
-    return f"live: {rungs}"
-
-
-def _f1_note(state: SessionState, variant: Variant) -> str:
-    if variant.evaluation is not None:
-        images = f"{variant.evaluation.images} {variant.evaluation.split} images"
-        if variant.recoverable is not None:
-            rung = variant.recoverable
-            return f"→ {rung.evaluation.f1:.3f} {rung.name} · {images}"
-        return images
-    if state.data is None:
-        if state.data_source:
-            return "opening the data …"
-        return "no data: open with --data FOLDER" if not state.data_error else "data not open"
-    if variant.network.classes != len(state.data.classes):
-        return f"the data has {len(state.data.classes)} classes"
-    is_measured = any(job.variant == variant.number for job in state.jobs.values() if job.is_active)
-    return "measuring …" if is_measured else "not measured: press e"
 
 
 def _idle_view(state: SessionState, *, is_live: bool) -> JobView:

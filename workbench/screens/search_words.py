@@ -1,0 +1,232 @@
+"""Searches in words: edits, what runs and how far it is, the best so far, what was asked for.
+
+Pure functions of a state, the same for live and replay.
+"""
+
+from sessions import choosing, edits, history
+from sessions.edits import (
+    Classes,
+    Edit,
+    Groups,
+    Head,
+    InputSize,
+    Kernel,
+    Mid,
+    Rank,
+    UnitOff,
+    UnitOn,
+    Widen,
+    Width,
+)
+from sessions.network import Network
+from sessions.searching import ScanPlan, Space, StudyPlan, Trial
+from sessions.state import Autopilot, Search, SessionState, Variant
+from sessions.steering import Steering
+from widgets import numbers
+
+STARTS = {
+    "variant": "the variant", "shufflenet": "new ShuffleNets", "cells": "new networks of cells",
+}  # fmt: skip
+BY = {
+    "sensitivity": "what each cut was measured to cost", "std": "lowest weight std first",
+    "importance": "importance kept for the same MACs",
+}  # fmt: skip
+
+
+def edit_words(edit: Edit) -> str:
+    """An edit as one would say it."""
+    match edit:
+        case UnitOff(unit):
+            return f"{unit} off"
+        case UnitOn(unit):
+            return f"{unit} on"
+        case Width() | Widen():
+            return f"{edit.target} width {edit.value}"
+        case Mid():
+            return f"{edit.target} bottleneck {edit.value}"
+        case Groups():
+            return f"{edit.target} groups {edit.value}"
+        case Kernel():
+            return f"{edit.target} kernel {edit.value}"
+        case Rank():
+            return f"{edit.layer} rank {edits.text(edit).partition('=')[2]}"
+        case Head(form):
+            return f"{form} head"
+        case InputSize(size):
+            return f"input {size} px"
+        case Classes(count):
+            return f"{count} classes"
+
+
+def edits_words(found: tuple[Edit, ...]) -> str:
+    """Several edits in a row; none is the network as it is."""
+    return ", ".join(map(edit_words, found)) if found else "nothing changed"
+
+
+def structure(trial: Trial, network: Network | None) -> str:
+    """A trial's network in short: units a stage, then what else differs from its start."""
+    if network is None or not trial.edits:
+        values = [f"{name} {value}" for name, value in trial.parameters.items()]
+        return ", ".join(values) or "nothing changed"
+    units = network.units
+    off = {edit.unit for edit in trial.edits if isinstance(edit, UnitOff)}
+    on = {edit.unit for edit in trial.edits if isinstance(edit, UnitOn)}
+    counts = [
+        sum((units[u.path].is_on or u.path in on) and u.path not in off for u in stage.units)
+        for stage in network.stages
+        if not stage.is_plain
+    ]
+    others = [edit_words(e) for e in trial.edits if not isinstance(e, UnitOff | UnitOn)]
+    return ", ".join(["-".join(map(str, counts)), *others])
+
+
+def name(search: Search) -> str:
+    """What a search is, and of what."""
+    if isinstance(search.plan, ScanPlan):
+        return f"scan of v{search.variant}"
+    if search.plan.start == "variant":
+        return f"study of v{search.variant}"
+    return f"study of {STARTS[search.plan.start]}"
+
+
+def status(search: Search, *, is_live: bool) -> str:
+    """How far it is, and what can be done."""
+    far = f"{search.done} of {search.total}"
+    goes_on = ", p goes on" if is_live else ""
+    match search.status:
+        case "running":
+            left = "" if search.left_s is None else f", {numbers.duration(search.left_s)} left"
+            doing = f" · now {search.doing}" if search.doing else ""
+            return f"▶ {far} done{left}{doing}"
+        case "finished":
+            took = f" in {numbers.duration(search.seconds)}" if search.seconds else ""
+            return f"✓ done: {far}{took}"
+        case "failed":
+            return f"✗ failed at {far}: {search.reason}"
+        case "stopped":
+            return f"‖ stopped at {far}{goes_on}"
+    why = f": {search.reason}" if search.reason else ""
+    return f"‖ cut off at {far}{goes_on}{why}"
+
+
+def asked(search: Search) -> str:
+    """What it was asked for."""
+    plan = search.plan
+    if isinstance(plan, ScanPlan):
+        units = sum(isinstance(found[0], UnitOff) for found in plan.candidates if found)
+        others = len(plan.candidates) - units
+        more = f", {others} widths, groups and bottlenecks" if others else ""
+        base = choosing.baseline_of(search.measured)
+        images = f"{base.images:,}" if base is not None else f"at most {plan.images:,}"
+        how = f"F1 on {images} validation images, batch norm anew, nothing trained"
+        return f"{units} units{more}; {how}"
+    return f"{budget(plan)}; varies {varied(plan.space)}; {search.recipe.epochs} epochs each"
+
+
+def budget(plan: StudyPlan) -> str:
+    """How much a study may try, and for what."""
+    minutes = f", {plan.minutes:g} minutes" if plan.minutes else ""
+    most = f", at most {plan.max_macs:,} MACs" if plan.max_macs else ""
+    goal = "fewest MACs and highest F1" if plan.is_front else f"lowest score ({plan.rule.name})"
+    return f"{goal}; {plan.trials} trials{minutes}{most}"
+
+
+def varied(space: Space) -> str:
+    """What a study varies."""
+    named = ("units", "widths", "bottlenecks", "groups")
+    found = [what for what in named if getattr(space, what)]
+    if space.input_sizes:
+        found.append("input " + "/".join(map(str, space.input_sizes)))
+    found += [field.replace("_", " ") for field in space.recipe]
+    return ", ".join(found) or "nothing"
+
+
+def best_of(search: Search, state: SessionState) -> str:
+    """The best find so far, in the user's score."""
+    if isinstance(search.plan, ScanPlan):
+        return _best_candidate(search, state)
+    found = [trial for trial in search.trials if score_of(trial, state) is not None]
+    if not found:
+        return "best so far: no trial was measured yet"
+    best = min(found, key=lambda trial: score_of(trial, state) or 0.0)
+    started = state.variants.get(search.variant)
+    before = ""
+    if started is not None and started.evaluation is not None and search.plan.start == "variant":
+        score = state.rule.score(started.macs, started.evaluation.f1)
+        before = f" (v{started.number} {numbers.plain(score, '.4f')})"
+    lowest = numbers.plain(score_of(best, state) or 0.0, ".4f")
+    f1 = f1_words(best)
+    return f"best so far: trial {best.number}, score {lowest}{before}, {best.macs:,} MACs, {f1}"
+
+
+def score_of(trial: Trial, state: SessionState) -> float | None:
+    """A trial in the user's present score; None where it has no F1."""
+    if trial.state != "finished" or trial.f1 is None:
+        return None
+    return state.rule.score(trial.macs, trial.f1)
+
+
+def f1_words(trial: Trial) -> str:
+    """F1 with its interval and its split."""
+    found = trial.evaluation
+    if found is None:
+        return "F1 not measured"
+    interval = "" if found.interval is None else " [{:.3f}, {:.3f}]".format(*found.interval)
+    return f"F1 {found.f1:.4f}{interval} on {found.images:,} {found.split} images"
+
+
+def _best_candidate(search: Search, state: SessionState) -> str:
+    found = choosing.ranked(search.measured, state.rule)
+    if not found:
+        return "best so far: nothing was measured yet"
+    best = min(found, key=lambda ranked: ranked.change)
+    words = f"{edits_words(best.measured.edits)}, score {numbers.signed(best.change, '.4f')}"
+    if best.change >= 0:
+        return f"best so far: none lowers the score; the least harm is {words}"
+    return f"best so far: {words}, {best.saved:,} MACs fewer"
+
+
+def steps(state: SessionState, pilot: Autopilot) -> tuple[Variant, ...]:
+    """The variants from where the autopilot began to where the session is, its start first."""
+    if state.current is None or pilot.variant not in state.variants:
+        return ()
+    path = history.path(state, state.current)
+    numbers_ = [variant.number for variant in path]
+    if pilot.variant not in numbers_:
+        return (state.variants[pilot.variant],)
+    return tuple(path[numbers_.index(pilot.variant) :])
+
+
+def target(steering: Steering) -> str:
+    """Where the autopilot is to go, by which rule."""
+    goal = f"at most {steering.max_macs:,} MACs"
+    if steering.score is not None:
+        goal = f"a score of {numbers.plain(steering.score, 'g')} or lower"
+    is_units = steering.is_units_only or steering.by == "std"
+    what = "units only" if is_units else "units, widths and groups"
+    return f"to {goal} by {BY[steering.by]}; {what}"
+
+
+def pilot_status(state: SessionState, pilot: Autopilot) -> str:
+    """What the autopilot does now, or how it ended."""
+    if not pilot.is_on:
+        return f"✓ target reached: {pilot.reason}" if pilot.is_reached else f"‖ {pilot.reason}"
+    if (search := state.searching) is not None:
+        return f"▶ measures candidates: {status(search, is_live=False).removeprefix('▶ ')}"
+    if (job := state.running) is not None:
+        phase = f", {job.phase}" if job.phase else ""
+        return f"▶ {job.kind} of v{job.variant}{phase}"
+    return "▶ chooses the next edit"
+
+
+def short(state: SessionState) -> str:
+    """What searches at the moment, in few words; empty where nothing does."""
+    pilot, search = state.autopilot, state.searching
+    if pilot is not None and pilot.is_on:
+        taken = len(steps(state, pilot)) - 1
+        return f"autopilot, {max(taken, 0)} step{'' if taken == 1 else 's'}"
+    if search is None:
+        return ""
+    kind = "scan" if isinstance(search.plan, ScanPlan) else "study"
+    left = "" if search.left_s is None else f", {numbers.duration(search.left_s)} left"
+    return f"{kind} {search.done}/{search.total}{left}"
