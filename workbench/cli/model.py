@@ -1,4 +1,4 @@
-"""Commands on model files: inspect, edit, new."""
+"""Commands on model files: inspect, edit."""
 
 import time
 from pathlib import Path
@@ -245,38 +245,6 @@ def _reshaped_layers(before: Network, after: Network) -> dict[str, dict[str, Any
     }
 
 
-def new(
-    out: Annotated[Path, typer.Argument(metavar="OUT", help=".pt, .pth or .safetensors.")],
-    groups: Annotated[int, typer.Option(help="Groups of the 1x1 convs: 1, 2, 3, 4 or 8.")] = 3,
-    width: Annotated[float, typer.Option(help="Width factor.")] = 0.25,
-    units: Annotated[str, typer.Option(help="Units of the three stages.")] = "4,8,4",
-    classes: Annotated[int, typer.Option(help="Number of classes.")] = 10,
-    input_size: Annotated[int, typer.Option(help="Input edge in pixels.")] = 224,
-    seed: Annotated[int, typer.Option(min=0, help="For the weights.")] = 0,
-    as_json: Json = False,
-) -> None:
-    """Write a new, untrained ShuffleNet v1."""
-    try:
-        counts = [int(part) for part in units.split(",")]
-    except ValueError:
-        raise UserError(f"--units takes three numbers like 4,8,4, not {units!r}") from None
-    with quiet_stdout():
-        import torch
-
-        from workbench.surgery import build, files
-        from workbench.surgery.families import shufflenet
-
-        network = shufflenet.fresh(groups, width, counts, classes)
-        network = edits.apply(network, edits.InputSize(input_size))
-        torch.manual_seed(seed)
-        saved = files.save(out, network, build.build(network).state_dict())
-    report = {"out": str(out), "macs": macs.count(network), "params": network.total_parameters()}
-    if as_json:
-        print_json({**report, "sha256": saved.sha256, "units": network.units_per_stage})
-    else:
-        print(f"saved {out}: {report['macs']:,} MACs, {report['params']:,} parameters")
-
-
 def _seeded(edit: edits.Edit, seed: int) -> edits.Edit:
     has_seed = isinstance(edit, edits.Classes | edits.Cut | edits.Widen)
     return msgspec.structs.replace(edit, seed=seed) if has_seed else edit
@@ -366,4 +334,4 @@ def _print_tree(network: Network, found: dict[str, LayerStats], convention: str)
     screen.print(others)
 
 
-COMMANDS = (inspect, edit, new)
+COMMANDS = (inspect, edit)

@@ -31,7 +31,13 @@ def joined(
     if join != "none":
         for step in shortcut:
             identity = step(identity)
-        x = x.add_(identity) if join == "add" else torch.cat((x, identity), dim=1)
+        match join:
+            case "add":
+                x = x.add_(identity)
+            case "concat":
+                x = torch.cat((x, identity), dim=1)
+            case "scale":
+                x = x * identity
     for step in tail:
         x = step(x)
     return x
@@ -194,6 +200,12 @@ def _module(network: Network, layer: Layer) -> nn.Module:
             return nn.BatchNorm2d(in_width)
         case "relu":
             return nn.ReLU(inplace=True)
+        case "hard_swish":
+            return nn.Hardswish()
+        case "silu":
+            return nn.SiLU()
+        case "hard_sigmoid":
+            return nn.Hardsigmoid()
         case "max_pool":
             return nn.MaxPool2d(layer.kernel, layer.stride, layer.padding)
         case "avg_pool":

@@ -41,6 +41,8 @@ EXACT = 1e-10
 CHECK_IMAGES = 2
 CHECK_SIZE = 64
 """Edge of the check's images in pixels, where the network's is larger."""
+OPEN = 3.0
+"""The least bias at which a hard sigmoid of it alone is exactly one."""
 Scores = Mapping[str, list[float]]
 """Measured channel importances by axis."""
 
@@ -191,7 +193,8 @@ def _switched(network: Network, edited: Network, state: State, path: str) -> Car
         raise EditError(f"{path} has no weights in this file: start from the file before")
     original, masked = network, dict(state)
     for unit in network.units.values():
-        if not unit.is_on and f"{unit.branch[0].key}.weight" not in state:
+        first = next((layer.key for layer in unit.branch if layer.key), "")
+        if not unit.is_on and f"{first}.weight" not in state:
             continue
         original = replace_unit(original, msgspec.structs.replace(unit, is_on=True))
         if not edited.units[unit.path].is_on:
@@ -200,9 +203,11 @@ def _switched(network: Network, edited: Network, state: State, path: str) -> Car
 
 
 def _zeroed(unit: Unit, state: State) -> State:
+    """The last weights of a branch so that it adds nothing, or that all its factors are one."""
     last = [layer for layer in unit.branch if layer.key][-1]
-    names = (f"{last.key}.weight", f"{last.key}.bias")
-    return {name: torch.zeros_like(state[name]) for name in names if name in state}
+    bias = OPEN if unit.is_gate else 0.0
+    starts = {f"{last.key}.weight": 0.0, f"{last.key}.bias": bias}
+    return {k: torch.full_like(state[k], value) for k, value in starts.items() if k in state}
 
 
 def _reshaped(

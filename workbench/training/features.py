@@ -8,7 +8,7 @@ from collections.abc import Callable, Collection
 import torch
 from torch import Tensor, nn
 
-from sessions.network import Layer, Network
+from sessions.network import Network, Unit
 from workbench.surgery.build import Assembled, Block, joined
 
 EMBEDDING = "embedding"
@@ -58,14 +58,14 @@ def run_with_features(
     return x, found
 
 
-def inner_stages(network: Network) -> dict[str, Layer]:
-    """The stages between stem and head by path, each with the layer whose output is the stage's."""
+def inner_stages(network: Network) -> dict[str, Unit]:
+    """The stages between stem and head by path, each with the unit whose output is the stage's."""
     found = {}
     for stage in network.stages:
         on = [unit for unit in stage.units if unit.is_on]
         has_head = any(network.head in unit.branch for unit in on)
         if on and not stage.is_plain and not has_head:
-            found[stage.path] = (on[-1].tail or on[-1].branch)[-1]
+            found[stage.path] = on[-1]
     return found
 
 
@@ -77,11 +77,11 @@ class AuxiliaryHeads(nn.Module):
 
     def __init__(self, network: Network, seed: int) -> None:
         super().__init__()
-        layers = inner_stages(network)
-        self.stages = tuple(layers)
+        units = inner_stages(network)
+        self.stages = tuple(units)
         """What `run_with_features` has to be asked for."""
         self.heads = nn.ModuleList(
-            nn.Linear(network.width(layer.out_axis), network.classes) for layer in layers.values()
+            nn.Linear(network.width(unit.out_axis), network.classes) for unit in units.values()
         )
         draw_weights(self, seed)
 

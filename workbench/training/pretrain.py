@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from sessions.network import Layer, Network
+from sessions.network import Layer, Network, Unit
 from sessions.recipe import Recipe
 from workbench.errors import UserError
 from workbench.surgery.build import Assembled, Block, units_on
@@ -72,12 +72,10 @@ class AutoEncoder(nn.Module):
     def __init__(self, module: Assembled, network: Network, seed: int) -> None:
         super().__init__()
         self.network = network
-        self.trunk, last = _trunk(module, network)
+        self.trunk, axis, edge = _trunk(module, network)
         size = max(network.input_size // REDUCTION, 1)
         self.size = size
-        self.decoder = _decoder(
-            network.width(last.out_axis), last.out_size, size, network.input_channels
-        )
+        self.decoder = _decoder(network.width(axis), edge, size, network.input_channels)
         draw_weights(self.decoder, seed)
 
     def forward(self, images: Tensor) -> Tensor:
@@ -144,14 +142,14 @@ def _masked(images: Tensor, share: float, seed: tuple[int, ...]) -> Tensor:
     return images * F.interpolate(keep, size=images.shape[-2:], mode="nearest")
 
 
-def _trunk(module: Assembled, network: Network) -> tuple[list[nn.Module], Layer]:
-    """What runs before the head's pooling, and the last layer of it."""
+def _trunk(module: Assembled, network: Network) -> tuple[list[nn.Module], str, int]:
+    """What runs before the head's pooling; the axis and the edge in pixels of what it puts out."""
     steps: list[nn.Module] = []
-    last: Layer | None = None
+    last: Layer | Unit | None = None
     for unit, block in zip(units_on(network), module.blocks, strict=True):
         if network.head not in unit.branch:
             steps.append(block)
-            last = (unit.tail or unit.branch)[-1]
+            last = unit
             continue
         for layer, step in zip(unit.branch, block.branch, strict=True):
             if layer.kind in POOLING or layer == network.head:
@@ -160,7 +158,7 @@ def _trunk(module: Assembled, network: Network) -> tuple[list[nn.Module], Layer]
             last = layer
         break
     assert last is not None  # every network has a unit before its head
-    return steps, last
+    return steps, last.out_axis, last.out_size
 
 
 def _parameters(step: nn.Module) -> Iterator[nn.Parameter]:

@@ -198,7 +198,13 @@ def _finished(network: Network, state: State, unit: Unit, x: Tensor, shortcut: T
     if unit.join != "none":
         for layer in unit.shortcut:
             shortcut = apply_layer(network, state, layer, shortcut)
-        x = x + shortcut if unit.join == "add" else torch.cat((x, shortcut), dim=1)
+        match unit.join:
+            case "add":
+                x = x + shortcut
+            case "concat":
+                x = torch.cat((x, shortcut), dim=1)
+            case "scale":
+                x = x * shortcut
     for layer in unit.tail:
         x = apply_layer(network, state, layer, x)
     return x

@@ -50,7 +50,7 @@ WEIGHTS = Path(__file__).with_name({quoted})
 
 
 class Unit(nn.Module):
-    """tail(join(branch(x), shortcut(x))); the join is an addition or a concatenation."""
+    """tail(join(branch(x), shortcut(x))); the join adds, concatenates or scales by a gate."""
 
     def __init__(
         self,
@@ -68,6 +68,8 @@ class Unit(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """(N, C, H, W) -> (N, C', H', W')"""
         inner, outer = self.branch(x), self.shortcut(x)
+        if self.join == "scale":
+            return self.tail(inner * outer)
         joined = inner + outer if self.join == "add" else torch.cat((inner, outer), dim=1)
         return self.tail(joined)
 
@@ -225,6 +227,12 @@ def _module(network: Network, layer: Layer) -> str:
             return f"nn.BatchNorm2d({in_width:d})"
         case "relu":
             return "nn.ReLU()"
+        case "hard_swish":
+            return "nn.Hardswish()"
+        case "silu":
+            return "nn.SiLU()"
+        case "hard_sigmoid":
+            return "nn.Hardsigmoid()"
         case "max_pool":
             return f"nn.MaxPool2d({layer.kernel:d}, {layer.stride:d}, {layer.padding:d})"
         case "avg_pool":

@@ -8,7 +8,7 @@ from typing import Protocol
 
 from sessions.network import Network
 from workbench.errors import UserError
-from workbench.surgery.families import shufflenet
+from workbench.surgery.families import cells, shufflenet
 
 Shapes = Mapping[str, tuple[int, ...]]
 
@@ -25,7 +25,7 @@ class Family(Protocol):
         """The network of these tensors."""
 
 
-FAMILIES: dict[str, Family] = {shufflenet.NAME: shufflenet}
+FAMILIES: dict[str, Family] = {shufflenet.NAME: shufflenet, cells.NAME: cells}
 
 
 def describe(shapes: Shapes) -> Network:
