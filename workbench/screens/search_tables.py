@@ -35,7 +35,7 @@ TRIALS = (
     Column("MACs", 10, is_right=True),
     Column("F1 [95 %]", 16, least=TOLD_IN_FULL),
     Column("F1", 5, is_right=True, most=TOLD_IN_FULL - 1),
-    Column("score", 6, is_right=True),
+    Column("score", 7, is_right=True),
     Column("took", 6, is_right=True, least=90),
 )
 STEPS = (
@@ -43,7 +43,7 @@ STEPS = (
     Column("step", 0),
     Column("MACs", 10, is_right=True),
     Column("F1 [95 %]", 16),
-    Column("score", 6, is_right=True),
+    Column("score", 7, is_right=True),
 )
 ENDED = {"finished": "done", "pruned": "ended early", "failed": "failed"}
 MARKS = {"finished": "✓", "pruned": "‖", "failed": "✗"}
