@@ -331,8 +331,9 @@ def test_a_damaged_file_is_fetched_again(server: WeightsServer, folder: Path) ->
     assert watch.lines == [f"{path} is not the published file any more: it is fetched again"]
 
 
-@pytest.mark.parametrize("name", [NETWORK.file_name, NETWORK.archive_name])
-def test_a_file_put_there_by_hand_is_taken(server: WeightsServer, folder: Path, name: str) -> None:
+@pytest.mark.parametrize("what", ["file_name", "archive_name"])
+def test_a_file_put_there_by_hand_is_taken(server: WeightsServer, folder: Path, what: str) -> None:
+    name = getattr(NETWORK, what)
     folder.mkdir(parents=True)
     (folder / name).write_bytes(ARCHIVE if name.endswith(".zip") else WEIGHTS)
     assert store.obtained(NETWORK, server.address, Watch()).read_bytes() == WEIGHTS

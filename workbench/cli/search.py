@@ -265,6 +265,8 @@ def _report(found: tuple[Trial, ...], rule: Rule | None) -> dict[str, Any]:
 def _print_trials(found: tuple[Trial, ...]) -> None:
     rows = table("trial", "state", "score", "F1", "MACs", "seconds", "edits")
     rows.columns[1].justify = rows.columns[6].justify = "left"
+    rows.columns[6].no_wrap = False  # the others stay whole
+    rows.columns[6].overflow = "fold"
     for trial in found:
         rows.add_row(
             str(trial.number), trial.state,

@@ -162,8 +162,10 @@ def importances(url: str, name: str) -> dict[str, float]:
     is_front = len(study.directions) > 1
     target = (lambda trial: trial.values[1]) if is_front else None
     try:
-        return dict(optuna.importance.get_param_importances(study, target=target))
-    except (ValueError, RuntimeError):  # as Optuna says that there is too little to go by
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", UserWarning)  # that all come out alike: too few trials
+            return dict(optuna.importance.get_param_importances(study, target=target))
+    except (ValueError, RuntimeError, UserWarning):  # Optuna says that there is too little
         return {}
 
 
