@@ -12,6 +12,7 @@ import pytest
 
 import workbench
 from sessions.events import AnyEvent, Unknown
+from sessions.recipe import Recipe
 from workbench.live import LiveSession
 from workbench.session import Opening
 
@@ -87,8 +88,20 @@ class Watched:
             except TimeoutError:
                 raise AssertionError(f"not so after {LIMIT_S:.0f} s: {self.events[-3:]}") from None
 
+    async def ready(self) -> LiveSession:
+        """The session, started, with F1 measured and nothing running."""
+        await self.live.start()
+        await self.until(
+            lambda: (
+                (variant := self.live.state.variant) is not None
+                and variant.evaluation is not None
+                and self.live.state.running is None
+            )
+        )
+        return self.live
+
     def worker(self, name: str) -> int:
-        """The process id of the engine or the trainer."""
+        """The process id of the engine, the trainer or the searcher."""
         return next(pid for pid, found in workers_of(os.getpid()).items() if found == name)
 
 
@@ -108,6 +121,15 @@ def running() -> Callable[[set[int]], set[int]]:
 def demo_model() -> Path:
     """The embedded model: 4-8-4, 10 classes, input 32."""
     return DEMO
+
+
+@pytest.fixture
+def opened(tmp_path: Path) -> Watched:
+    """The embedded model on digits, with recoveries of a second."""
+    recipe = Recipe(
+        images_per_epoch=0, epochs=1, augmentation="shift", recover_images=256, short_epochs=0
+    )
+    return Watched(Opening(folder=tmp_path / "session", model=DEMO, data="digits", recipe=recipe))
 
 
 @pytest.fixture

@@ -1,8 +1,6 @@
 """The autopilot in a live session: ordinary edits, a target, and the user who takes over."""
 
 import asyncio
-from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,41 +9,18 @@ from sessions import edits
 from sessions.edits import UnitOff
 from sessions.events import Edited
 from sessions.network import WEIGHTED
-from sessions.recipe import Recipe
 from sessions.search_events import AutopilotEnded, CandidateMeasured
 from sessions.steering import Steering
-from workbench.session import Opening, RequestError
+from workbench.session import RequestError
 from workbench.training.verify import verify
 
-RECIPE = Recipe(
-    images_per_epoch=0, epochs=1, augmentation="shift", recover_images=256, short_epochs=0
-)
 TARGET = 235_000
 """Two units of the demo's network less."""
 
 
-@pytest.fixture
-def opened(tmp_path: Path, demo_model: Path, watched: Callable[..., Any]) -> Any:
-    return watched(
-        Opening(folder=tmp_path / "session", model=demo_model, data="digits", recipe=RECIPE)
-    )
-
-
-async def ready(session: Any) -> Any:
-    await session.live.start()
-    await session.until(
-        lambda: (
-            (v := session.live.state.variant) is not None
-            and v.evaluation is not None
-            and session.live.state.running is None
-        )
-    )
-    return session.live
-
-
 @pytest.mark.parametrize("by", ["std", "importance", "sensitivity"])
 async def test_it_comes_down_to_the_target_by_ordinary_edits(opened: Any, by: Any) -> None:
-    live = await ready(opened)
+    live = await opened.ready()
     try:
         live.start_autopilot(
             Steering(
@@ -75,7 +50,7 @@ async def test_it_comes_down_to_the_target_by_ordinary_edits(opened: Any, by: An
 
 
 async def test_the_user_takes_over_at_any_step(opened: Any) -> None:
-    live = await ready(opened)
+    live = await opened.ready()
     try:
         steering = Steering(by="std", max_macs=100_000, is_units_only=True)
         live.start_autopilot(steering)
@@ -103,7 +78,7 @@ async def test_the_user_takes_over_at_any_step(opened: Any) -> None:
 
 
 async def test_it_says_what_it_needs(opened: Any) -> None:
-    live = await ready(opened)
+    live = await opened.ready()
     try:
         with pytest.raises(RequestError, match="name a target"):
             live.start_autopilot(Steering())

@@ -2,46 +2,24 @@
 
 import os
 import signal
-from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import pytest
 
+from sessions import fronts
+from sessions.commands import Lineage, RunSearch
 from sessions.events import Edited, ProcessExited
-from sessions.recipe import Recipe
 from sessions.score import CONTEST
 from sessions.search_events import CandidateMeasured, SearchFinished, TrialFinished, TrialOpened
 from sessions.searching import Space, StudyPlan
-from workbench.session import Opening, RequestError
+from workbench.search import storages
+from workbench.searcher import Searcher
+from workbench.session import RequestError
 from workbench.training.verify import verify
-
-RECIPE = Recipe(
-    images_per_epoch=0, epochs=1, augmentation="shift", recover_images=256, short_epochs=0
-)
-
-
-@pytest.fixture
-def opened(tmp_path: Path, demo_model: Path, watched: Callable[..., Any]) -> Any:
-    return watched(
-        Opening(folder=tmp_path / "session", model=demo_model, data="digits", recipe=RECIPE)
-    )
-
-
-async def ready(session: Any) -> Any:
-    await session.live.start()
-    await session.until(
-        lambda: (
-            (v := session.live.state.variant) is not None
-            and v.evaluation is not None
-            and session.live.state.running is None
-        )
-    )
-    return session.live
 
 
 async def test_a_scan_streams_survives_a_kill_and_lets_edits_go_on(opened: Any) -> None:
-    live = await ready(opened)
+    live = await opened.ready()
     try:
         number = live.start_scan(is_units_only=True)
         with pytest.raises(RequestError, match="a search is running"):
@@ -73,10 +51,10 @@ async def test_a_scan_streams_survives_a_kill_and_lets_edits_go_on(opened: Any) 
 
 
 async def test_a_study_killed_at_work_loses_nothing_and_its_trials_open(opened: Any) -> None:
-    live = await ready(opened)
+    live = await opened.ready()
     plan = StudyPlan(rule=CONTEST, trials=4, space=Space(widths=False, groups=False), seed=3)
     try:
-        number = live.start_study(plan, RECIPE)
+        number = live.start_study(plan)
         await opened.until(lambda: len(opened.all(TrialFinished)) >= 2)
         os.kill(opened.worker("searcher"), signal.SIGKILL)
         await opened.until(lambda: opened.all(ProcessExited))
@@ -87,6 +65,19 @@ async def test_a_study_killed_at_work_loses_nothing_and_its_trials_open(opened: 
         assert search.status == "finished", search.reason
         assert search.trials[: len(before)] == before
         assert [trial.number for trial in search.trials] == list(range(4))
+        # THEN the session shows what the storage holds, and the same front
+        url = storages.default_url(live.folder, number)
+        stored = storages.study_trials(url, storages.study_name(number))
+        assert sorted(search.trials, key=lambda trial: trial.number) == list(stored)
+        assert fronts.front(search.trials) == fronts.front(stored) != ()
+        # WHEN trials ended of which the session was not told any more THEN it is told now
+        told = Told()
+        command = RunSearch(
+            folder=str(live.folder), search=number, lineage=Lineage(""), plan=plan,
+            recipe=search.recipe, data="digits", splits=live.splits,
+        )  # fmt: skip
+        Searcher(told).catch_up(command, plan, (0, 2))
+        assert told.events == [TrialFinished(search=0, trial=stored[at]) for at in (1, 3)]
         # WHEN a trial is opened THEN it is a variant like any other, with its own weights
         best = min((t for t in search.trials if t.score is not None), key=lambda t: t.score)
         live.open_trial(number, best.number)
@@ -102,6 +93,16 @@ async def test_a_study_killed_at_work_loses_nothing_and_its_trials_open(opened: 
     finally:
         await live.close()
     assert verify(live.folder, "digits").is_verified
+
+
+class Told:
+    """A channel that keeps what is sent."""
+
+    def __init__(self) -> None:
+        self.events: list[Any] = []
+
+    def send(self, event: Any) -> None:
+        self.events.append(event)
 
 
 def first_on(network: Any) -> str:

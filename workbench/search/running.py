@@ -170,9 +170,17 @@ class StudyRun:
         return None
 
     def _seed_sampler(self, number: int) -> None:
-        """Draws follow from seed, number and what was told: so they do after an interruption."""
+        """Draws follow from seed, number and what was told: so they do after an interruption.
+
+        With several workers a trial is not drawn beside those that are still under way.
+        """
         seed = int(np.random.SeedSequence((self.plan.seed, number)).generate_state(1)[0])
-        self.study.sampler = TPESampler(seed=seed)
+        self.study.sampler = TPESampler(seed=seed, constant_liar=self._is_wide)
+
+    @property
+    def _is_wide(self) -> bool:
+        """Whether trials run beside each other; a reproducible study is the same for any number."""
+        return self.plan.workers > 1 and not self.plan.is_reproducible
 
     def _take(self, happened: Happened) -> None:
         one = self.open.get(happened.trial)
