@@ -24,7 +24,7 @@ from workbench.live import LiveSession
 from workbench.session import Opening
 
 KEYS = (
-    *"jkhlgGJK" * 3, *" " * 6, *"wwrfdFiexpcuuomt?1234/vVDMCOPbLyY", "ctrl+r", "ctrl+p",
+    *"jkhlgGJK" * 3, *" " * 6, *"wwrfdFiexpcuuomt?1234/vVDMCOPbLyYS", "ctrl+r", "ctrl+p",
     *("escape",) * 12, *("enter",) * 6, *("up", "down", "left", "right", "tab") * 3,
     "pageup", "pagedown", "home", "end", "backspace", *"0123456789ao",
 )  # fmt: skip
@@ -34,10 +34,14 @@ GROWTH = 0.10
 RECIPE = Recipe(epochs=2, images_per_epoch=0, augmentation="shift")
 
 
-def resident_mb() -> float:
-    """Of this process, in MB."""
-    pages = int(Path("/proc/self/statm").read_text().split()[1])
-    return pages * os.sysconf("SC_PAGE_SIZE") / 1e6
+def held_mb() -> float:
+    """What this process has allocated and not given back, in MB.
+
+    Not its resident size: a system may drop the pages of libraries that rest for a while.
+    """
+    lines = Path("/proc/self/status").read_text().splitlines()
+    sizes = dict(line.split(":", 1) for line in lines)
+    return sum(int(sizes[name].split()[0]) for name in ("RssAnon", "VmSwap")) * 1024 / 1e6
 
 
 async def step(pilot: Pilot[str], rng: random.Random) -> str:
@@ -82,10 +86,10 @@ async def soak(seconds: float, seed: int, folder: Path) -> tuple[int, float, flo
                 latest = await step(pilot, rng)
                 steps += 1
                 if not warm and passed > seconds / 5:
-                    warm = resident_mb()
+                    warm = held_mb()
                 if not app.is_running:
                     raise RuntimeError("the application ended")
-            end = resident_mb()
+            end = held_mb()
     except BaseException:
         print(f"seed {seed}, step {steps}, after {latest}")
         raise

@@ -47,7 +47,7 @@ class TerminalDesk:
     def say(self, line: str) -> None:
         """A line for people."""
         if self._says:
-            self._console.print(line)
+            self._console.print(line, soft_wrap=True)
 
     def advance(self, name: str, done: int, total: int, detail: str = "") -> None:
         """Move a bar."""
