@@ -68,6 +68,13 @@ async def step(pilot: Pilot[str], rng: random.Random) -> str:
     return f"{what} {at}"
 
 
+class Unending(WorkbenchApp):
+    """The application, in which a random click on Quit ends nothing."""
+
+    async def action_quit(self) -> None:
+        """Stay."""
+
+
 async def soak(seconds: float, seed: int, folder: Path) -> tuple[int, float, float]:
     """Steps done, and MB after the warm-up and at the end."""
     rng = random.Random(seed)
@@ -77,7 +84,7 @@ async def soak(seconds: float, seed: int, folder: Path) -> tuple[int, float, flo
     opening = Opening(folder=folder / "session", model=model, data="digits", recipe=RECIPE)
     live = LiveSession(opening)
     live.claim()
-    app = WorkbenchApp(live)
+    app = Unending(live)
     steps, warm, latest = 0, 0.0, ""
     began = time.monotonic()
     try:

@@ -9,7 +9,7 @@ import queue
 import threading
 import time
 from collections.abc import Iterator, Mapping
-from functools import partial
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -236,27 +236,23 @@ def work(
     The trial runs in a thread, since Ray cancels by an exception in the main one: so it ends
     after its batch, and not in the middle of a step.
     """
-    told: queue.SimpleQueue[Reported | Done | Stopped | Failed | BaseException] = (
-        queue.SimpleQueue()
-    )
+    told: queue.SimpleQueue[Reported | Done | Stopped | Failed] = queue.SimpleQueue()
     stop = threading.Event()
-    body = partial(_carry_out, task, supplies, {key: data}, told, stop)
-    thread = threading.Thread(target=body, daemon=True)
-    thread.start()
-    try:
-        while True:
-            try:
-                message = told.get(timeout=POLL_S)
-            except queue.Empty:
-                continue
-            if isinstance(message, BaseException):
-                raise message
-            yield message
-            if not isinstance(message, Reported):
-                return
-    finally:
-        stop.set()
-        thread.join()
+    with ThreadPoolExecutor(1) as pool:
+        trial = pool.submit(_carry_out, task, supplies, {key: data}, told, stop)
+        try:
+            while True:
+                try:
+                    message = told.get(timeout=POLL_S)
+                except queue.Empty:
+                    if trial.done():
+                        trial.result()  # which raises what ended it
+                    continue
+                yield message
+                if not isinstance(message, Reported):
+                    return
+        finally:
+            stop.set()
 
 
 def _carry_out(
@@ -270,12 +266,9 @@ def _carry_out(
 
     from workbench.search.trial import Opened, attempt
 
-    try:
-        keep_freed_memory()  # as opening data does: here it comes opened
-        torch.set_num_threads(supplies.threads)
-        told.put(attempt(task, Opened(supplies, datasets), told.put, stop.is_set))
-    except BaseException as error:  # noqa: BLE001 - raised again in the thread that Ray watches
-        told.put(error)
+    keep_freed_memory()  # as opening data does: here it comes opened
+    torch.set_num_threads(supplies.threads)
+    told.put(attempt(task, Opened(supplies, datasets), told.put, stop.is_set))
 
 
 def _end(trial: int, error: Exception) -> Failed | Lost:
