@@ -31,7 +31,7 @@ from workbench.screens.columns import ColumnsScreen
 
 SETTLED_S = 0.1
 """Time that the cursor rests before the footer follows it."""
-BEHIND_S = 2.0
+BEHIND_S = 10.0
 """Between two drawings of this screen while a dialog lies over it."""
 NARROW = 116
 """Columns below which the panels become tabs under the tree."""
