@@ -53,7 +53,7 @@ def describe(event: AnyEvent | Unknown, state: SessionState) -> tuple[str, Sever
             return recovery(state, number), "information"
         case JobFinished(job=number, checkpoint=str()):
             result = state.jobs[number].result
-            if result != state.current:
+            if result is not None and result != state.current:
                 return (
                     f"the result is v{result}, beside what you edit: t jumps to it, "
                     "o carries its weights over your edits",
