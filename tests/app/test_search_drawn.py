@@ -170,7 +170,7 @@ def test_trials_come_the_latest_first_with_front_best_and_why_they_failed(
     assert [rows[number].cells[0] for number in range(6)] == ["★", "◆", "✓", "◆", "‖", "✗"]
     assert rows[0].cells[2] == "3-8-4"
     assert rows[1].cells[2] == "3-7-4, stage3 groups 6"
-    assert rows[2].cells[2] == "nothing changed"
+    assert rows[2].cells[2] == "as it is"
     assert rows[4].cells[2].startswith("ended early: ")
     assert rows[5].cells[2] == "failed: the loss became nan"
     assert rows[5].cells[3:7] == ("—", "—", "—", "—")

@@ -128,8 +128,7 @@ def verdict(found: tuple[Trust, ...]) -> str:
 
 def trials(search: Search, state: SessionState) -> TableView:
     """What a study tried, the latest first; ★ is the best score, ◆ is on the front."""
-    started = state.variants.get(search.variant)
-    network = None if started is None else started.network
+    network = search_words.edited_network(search, state)
     front = {trial.number for trial in fronts.front(search.trials)}
     best = best_trial(search, state)
     rows = tuple(
@@ -161,8 +160,7 @@ def trial_words(search: Search, number: int, state: SessionState) -> tuple[str, 
     trial = next((trial for trial in search.trials if trial.number == number), None)
     if trial is None:
         return ()
-    started = state.variants.get(search.variant)
-    words = search_words.structure(trial, None if started is None else started.network)
+    words = search_words.structure(trial, search_words.edited_network(search, state))
     told = [f"trial {number}: {words}"]
     plan = search.plan
     if isinstance(plan, StudyPlan) and trial.recipe is not None and plan.space.recipe:

@@ -19,6 +19,7 @@ from sessions.edits import (
     Width,
 )
 from sessions.network import Network
+from sessions.recipe import Recipe
 from sessions.searching import ScanPlan, Space, StudyPlan, Trial
 from sessions.state import Autopilot, Search, SessionState, Variant
 from sessions.steering import Steering
@@ -63,11 +64,20 @@ def edits_words(found: tuple[Edit, ...]) -> str:
     return ", ".join(map(edit_words, found)) if found else "nothing changed"
 
 
+def edited_network(search: Search, state: SessionState) -> Network | None:
+    """What the trials of a study are edits of; None where they are new networks."""
+    is_new = isinstance(search.plan, StudyPlan) and search.plan.start != "variant"
+    started = state.variants.get(search.variant)
+    return None if started is None or is_new else started.network
+
+
 def structure(trial: Trial, network: Network | None) -> str:
     """A trial's network in short: units a stage, then what else differs from its start."""
-    if network is None or not trial.edits:
-        values = [f"{name} {value}" for name, value in trial.parameters.items()]
-        return ", ".join(values) or "nothing changed"
+    if network is None:
+        return ", ".join(f"{name} {value}" for name, value in trial.parameters.items())
+    if not trial.edits:
+        of_recipe = [name for name in trial.parameters if name in Recipe.__struct_fields__]
+        return ", ".join(["as it is", *(f"{n} {trial.parameters[n]}" for n in of_recipe)])
     units = network.units
     off = {edit.unit for edit in trial.edits if isinstance(edit, UnitOff)}
     on = {edit.unit for edit in trial.edits if isinstance(edit, UnitOn)}
