@@ -13,6 +13,7 @@ import subprocess
 import tempfile
 import time
 from pathlib import Path
+from typing import Any
 
 from terminal import executable
 from textual import events
@@ -86,6 +87,8 @@ async def soak(seconds: float, seed: int, folder: Path) -> tuple[int, float, flo
     live.claim()
     app = Unending(live)
     steps, warm, latest = 0, 0.0, ""
+    raised: list[dict[str, Any]] = []  # where nobody waits for it
+    asyncio.get_running_loop().set_exception_handler(lambda loop, found: raised.append(found))
     began = time.monotonic()
     try:
         async with app.run_test(size=(120, 36)) as pilot:
@@ -94,6 +97,8 @@ async def soak(seconds: float, seed: int, folder: Path) -> tuple[int, float, flo
                 steps += 1
                 if not warm and passed > seconds / 5:
                     warm = held_mb()
+                if raised:
+                    raise RuntimeError(str(raised[0]))
                 if not app.is_running:
                     raise RuntimeError("the application ended")
             end = held_mb()

@@ -51,9 +51,11 @@ class PanelsApp(App[str]):
             await self._processes.close()
 
     def show_panel(self) -> None:
-        """The panel follows the state."""
+        """The panel follows the state; one that is just opening, once it has its widgets."""
         screen = self.screen
-        if isinstance(screen, ActivityScreen) and self.player is not None:
+        if not screen.is_mounted:
+            self.call_after_refresh(self.show_panel)
+        elif isinstance(screen, ActivityScreen) and self.player is not None:
             screen.show_state(self._state, self.player.playback.index)
         elif isinstance(screen, PanelScreen | VariantsScreen):
             screen.show_state(self._state)

@@ -400,3 +400,18 @@ async def test_a_replay_back_to_before_the_searches_shows_that_there_are_none(
         await pilot.pause()
         assert "Nothing was searched" in line(app.screen, "empty")
         assert app.screen.query_one("#empty").is_on_screen
+
+
+async def test_what_happens_while_the_panel_opens_is_shown_once_it_is_open(
+    opened_app: Any, staged: Any
+) -> None:
+    async with opened_app() as (app, pilot):
+        app.action_search()  # pushed, and not composed yet
+        network = staged.live.state.variant.network
+        plan = ScanPlan(candidates=((UnitOff("stage1.unit2"),),))
+        staged.live.dispatch(SearchStarted(search=1, variant=0, plan=plan, recipe=Recipe()))
+        staged.live.dispatch(found(network, 1))
+        await pilot.pause()
+        await pilot.pause()
+        assert isinstance(app.screen, SearchScreen)
+        assert app.screen.state is staged.live.state
