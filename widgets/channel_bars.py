@@ -78,9 +78,9 @@ def bar_width(width: int) -> int:
 def heading(width: int) -> str:
     """What is above the columns."""
     bar = bar_width(width)
-    first = numbers.fitted("importance, 1 is the mean", bar + FIGURE + 2)
-    second = numbers.fitted("std of its activation", bar + FIGURE + 2)
-    return f"{'':<{NUMBER}}{first}{second}"
+    first = numbers.fitted("importance (mean = 1)", bar + FIGURE + 2)
+    second = numbers.fitted("std of activations", bar + FIGURE + 2)
+    return f"{'#':>{NUMBER - 2}}  {first}{second}"
 
 
 def channel_parts(view: ChannelsView, index: int, width: int) -> Parts:

@@ -4,9 +4,13 @@ from collections.abc import Sequence
 
 from textual.app import App
 from textual.filter import LineFilter, Monochrome
+from textual.notifications import SeverityLevel
 
 from workbench import themes
 from workbench.config import Config, config_file
+
+TITLES = {"warning": "Warning", "error": "Error"}
+"""Of messages, by severity: a border's colour alone says it to nobody who sees no colours."""
 
 
 class Looks(App[str]):
@@ -30,6 +34,24 @@ class Looks(App[str]):
         """The least contrast is the theme's."""
         self._filters_used = themes.filters_of(
             self.theme, is_colourless=self.no_color, ascii_mode=self.config.ascii
+        )
+
+    def notify(
+        self,
+        message: str,
+        *,
+        title: str = "",
+        severity: SeverityLevel = "information",
+        timeout: float | None = None,
+        markup: bool = True,
+    ) -> None:
+        """Show a message for a while, with how grave it is."""
+        super().notify(
+            message,
+            title=title or TITLES.get(severity, ""),
+            severity=severity,
+            timeout=timeout,
+            markup=markup,
         )
 
     def action_show_theme(self, name: str) -> None:

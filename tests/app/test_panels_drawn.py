@@ -9,7 +9,7 @@ from widgets.class_panel import ClassRow, class_table
 from widgets.curves import CurvesView, legend_text
 from widgets.event_list import EventLine, event_parts
 from widgets.job_list import JobRow, job_parts
-from widgets.photo_grid import Photo, edge_for, grid_text
+from widgets.photo_grid import Photo, block_height, edge_for, grid_line
 from widgets.plane_drawing import PlanePoint, PlaneView, f1_of, frame_of, levels, plane_text
 
 
@@ -155,8 +155,9 @@ def test_small_activations_are_written_with_more_digits() -> None:
 
 def test_photos_stand_side_by_side_over_their_words() -> None:
     photos = tuple(Photo(bytes(16 * 16 * 3), (f"유리/{n}.jpg", "is 유리")) for n in range(3))
-    lines = grid_text(photos, 16, 40).plain.split("\n")
-    assert len(lines) == 2 * (8 + 2 + 1)
+    height = block_height(photos, 16)
+    assert height == 8 + 2 + 1
+    lines = [grid_line(photos, 16, 40, y).text for y in range(2 * height)]
     assert lines[8].index("유리/1.jpg") > lines[8].index("유리/0.jpg")
     assert cell_len(lines[8][: lines[8].index("유리/1.jpg")]) == 18
     assert "유리/2.jpg" in lines[19]

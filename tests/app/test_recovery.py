@@ -21,7 +21,7 @@ from sessions.events import (
 )
 from sessions.recipe import BEFORE_CUT
 from widgets.job_line import JobLine
-from widgets.photos import photo_lines
+from widgets.photos import photo_cells, shown
 from widgets.score_panel import ScorePanel
 from workbench.screens import views
 from workbench.screens.samples import SamplesScreen
@@ -183,11 +183,26 @@ async def test_images_are_shown_as_the_presets_change_them(
 
 def test_two_pixels_share_a_cell() -> None:
     image = bytes((255, 0, 0, 0, 255, 0, 0, 0, 255, 9, 9, 9))  # red green / blue grey
-    line = photo_lines((image,), 2)
-    assert [text.plain for text in line] == ["▀▀ "]
-    styles = [span.style for span in line[0].spans]
-    assert [style.color.triplet for style in styles] == [(255, 0, 0), (0, 255, 0)]
-    assert [style.bgcolor.triplet for style in styles] == [(0, 0, 255), (9, 9, 9)]
+    cells = photo_cells(image, 2, 0)
+    assert [cell.text for cell in cells] == ["▀", "▀"]
+    styles = [cell.style for cell in cells if cell.style is not None]
+    assert [style.color.triplet for style in styles if style.color] == [(255, 0, 0), (0, 255, 0)]
+    assert [style.bgcolor.triplet for style in styles if style.bgcolor] == [(0, 0, 255), (9, 9, 9)]
+
+
+def test_equal_pixels_are_one_run_and_the_last_line_may_have_no_lower_half() -> None:
+    image = bytes((7, 7, 7)) * 9
+    first, last = (photo_cells(image, 3, line) for line in range(2))
+    assert [cell.text for cell in (*first, *last)] == ["▀▀▀", "▀▀▀"]
+    assert last[0].style is not None
+    assert last[0].style.bgcolor is None
+
+
+def test_the_colours_shown_are_near_to_those_there_are_and_reach_black_and_white() -> None:
+    seen = shown(bytes(range(256)))
+    assert (seen[0], seen[255]) == (0, 255)
+    assert max(abs(new - old) for old, new in enumerate(seen)) <= 7
+    assert shown(seen) == seen
 
 
 async def test_pausing_and_distilling_are_offered_when_they_are_possible(

@@ -215,7 +215,7 @@ def test_skipped_files_are_counted_in_the_job_line(
     events: dict[str, Any], network: Network
 ) -> None:
     state = after(events["model"](network), events["data"](skipped_count=3))
-    assert "3 files skipped" in views.job_view(state).message
+    assert "3 skipped" in views.job_view(state).message
 
 
 def test_a_log_that_cannot_be_written_comes_before_everything_else(start: list[AnyEvent]) -> None:

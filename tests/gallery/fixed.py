@@ -80,6 +80,11 @@ def evaluation(f1: float) -> Evaluation:
     )  # fmt: skip
 
 
+def _kept(net: Network, edit: edits.Edit) -> float:
+    """The more, the fewer MACs an edit saves."""
+    return float((macs.count(edits.apply(net, edit)) / macs.count(net)) ** 0.5)
+
+
 def answers(command: object, net: Network) -> Sequence[AnyEvent]:
     """What a process says to a question at once; nothing to what the story answers itself."""
     match command:
@@ -88,8 +93,8 @@ def answers(command: object, net: Network) -> Sequence[AnyEvent]:
             return [events.RanksDescribed(variant=variant, layer=layer, kept=kept, auto=(6,))]
         case commands.DescribeCuts(variant=variant, edits=asked):
             return [
-                events.CutDescribed(variant=variant, edit=edit, kept=0.99 - number / 40)
-                for number, edit in enumerate(asked)
+                events.CutDescribed(variant=variant, edit=edit, kept=_kept(net, edit))
+                for edit in asked
             ]
         case commands.DescribeChannels(variant=variant, axis=axis, criterion=criterion):
             values = tuple(1 + 0.8 * sin(number * 1.7) for number in range(net.width(axis)))

@@ -113,10 +113,10 @@ def _(event: events.CheckpointWritten, jobs: Jobs) -> Words:
 @_words.register
 def _(event: events.Evaluated, jobs: Jobs) -> Words:
     found = event.evaluation
-    when = "" if event.epoch is None or event.rung else f" after {event.epoch:.1f} epochs"
+    when = "" if event.epoch is None or event.rung else f" after epoch {event.epoch:.1f}"
     rung = f" ({event.rung})" if event.rung else ""
-    text = f"{_job(event.job, jobs)}{rung}: F1 {found.f1:.4f} on {found.images:,} {found.split}"
-    return f"{text} images{when}", "good", _variant(event.job, jobs)
+    text = f"{_job(event.job, jobs)}{rung}: F1 {found.f1:.4f}{when}, {found.images:,} {found.split}"
+    return f"{text} images", "good", _variant(event.job, jobs)
 
 
 @_words.register

@@ -255,9 +255,8 @@ def _idle_view(state: SessionState, *, is_live: bool) -> JobView:
         how = "space switches a unit off or on; open with --data to measure F1"
         return JobView(message=how if is_live else "no data was open")
     data = state.data
-    skipped = f", {data.skipped_count} files skipped" if data.skipped_count else ""
+    skipped = f", {data.skipped_count:,} skipped" if data.skipped_count else ""
     keys = " · space cuts, r recovers" if is_live else ""
     return JobView(
-        message=f"ready · {data.train_images:,} training, {data.val_images:,} validation "
-        f"images{skipped}{keys}"
+        message=f"ready{keys} · {data.train_images:,} training, {data.val_images:,} validation{skipped}"
     )
