@@ -19,6 +19,8 @@ class KeyFooter(Footer):
 
     hidden: reactive[frozenset[str]] = reactive(frozenset())
     """Actions that are not shown; their keys still say why."""
+    _composed_of: tuple[object, ...] = ()
+    """What the keys shown were made of."""
 
     def compose(self) -> ComposeResult:
         """The keys that remain."""
@@ -35,6 +37,17 @@ class KeyFooter(Footer):
             keys.remove(spare.pop())
         yield from keys
         yield from palette
+
+    async def recompose(self) -> None:
+        """Only where other keys would come of it: every dialog that opens or closes asks for it."""
+        bindings = [key for key in self.screen.active_bindings.values() if key.binding.show]
+        made_of = (
+            self.size.width, self.compact, self.show_command_palette, self.hidden,
+            [(key.binding, key.enabled, key.tooltip) for key in bindings],
+        )  # fmt: skip
+        if made_of != self._composed_of:
+            self._composed_of = made_of
+            await super().recompose()
 
     def watch_hidden(self) -> None:
         """Draw it anew, after what is more urgent."""

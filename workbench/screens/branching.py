@@ -7,18 +7,17 @@ from rich.text import Text
 from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.containers import Horizontal, Vertical
-from textual.screen import ModalScreen
 from textual.widgets import Button, Input, Label, Static
 
 from widgets import numbers
 from widgets.binding import Binding
-from workbench.screens.dialogs import DIALOG_CSS
+from workbench.screens.dialog import Dialog
 
 
-class BranchScreen(ModalScreen[Path | None]):
+class BranchScreen(Dialog[Path | None]):
     """Answers with a folder that does not exist yet."""
 
-    CSS = DIALOG_CSS.format(name="BranchScreen", width=80)
+    CSS = "BranchScreen > .dialog { width: 80; }"
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape", "dismiss", "Cancel"),
         Binding("enter", "answer", "Branch"),  # also before the field has the focus

@@ -6,22 +6,21 @@ from rich.text import Text
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical
-from textual.screen import ModalScreen
 from textual.widgets import Button, Label, OptionList
 from textual.widgets.option_list import Option
 
 from widgets.network_tree import NetworkTree
 from widgets.tree_columns import ABSENT, COLUMNS, NAMES
-from workbench.screens.dialogs import DIALOG_CSS
+from workbench.screens.dialog import Dialog
 
 
-class ColumnsScreen(ModalScreen[None]):
+class ColumnsScreen(Dialog[None]):
     """Every column with what it shows; enter or space switches one."""
 
-    CSS = (
-        DIALOG_CSS.format(name="ColumnsScreen", width=80)
-        + "ColumnsScreen OptionList { border: none; padding: 0; height: auto; max-height: 16; }"
-    )
+    CSS = """
+    ColumnsScreen > .dialog { width: 80; }
+    ColumnsScreen OptionList { border: none; padding: 0; height: auto; max-height: 16; }
+    """
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape,C,q", "dismiss", "Close"),
         Binding("space", "switch", "Switch"),

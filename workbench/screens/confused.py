@@ -7,17 +7,17 @@ from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.containers import Vertical, VerticalScroll
 from textual.message import Message
-from textual.screen import ModalScreen
 from textual.widgets import Static
 
 from sessions.events import ConfusedDrawn
 from widgets.binding import Binding
 from widgets.photo_grid import Photo, PhotoGrid, edge_for
+from workbench.screens.dialog import Dialog
 
 PHOTOS = 12
 
 
-class ConfusedScreen(ModalScreen[None]):
+class ConfusedScreen(Dialog[None]):
     """Photos of one true class that are taken for another, or found where both are the same."""
 
     CSS = """

@@ -6,13 +6,12 @@ from rich.text import Text
 from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.containers import VerticalScroll
-from textual.screen import ModalScreen
 from textual.widgets import Static
 
 from widgets.binding import Binding
 from widgets.confusion import ConfusionMap, ConfusionView, f1_text, most_frequent
 from workbench.screens.confused import ConfusedScreen
-from workbench.screens.dialogs import DIALOG_CSS
+from workbench.screens.dialog import Dialog
 
 NAMED = 3
 """Confusions told in words below the map."""
@@ -20,10 +19,10 @@ MAPPED = 12
 """Classes of which the map has room in any terminal; of more it may be words itself."""
 
 
-class ConfusionScreen(ModalScreen[None]):
+class ConfusionScreen(Dialog[None]):
     """The confusions of one evaluation, with the F1 they make and its split."""
 
-    CSS = DIALOG_CSS.format(name="ConfusionScreen", width=140)
+    CSS = "ConfusionScreen > .dialog { width: 140; }"
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape,q,m", "dismiss", "Close", tooltip="Back to the main screen"),
     ]

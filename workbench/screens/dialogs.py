@@ -10,27 +10,11 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.keys import format_key
-from textual.screen import ModalScreen
 from textual.widgets import Button, Input, Label, Static
 
 from widgets import numbers
+from workbench.screens.dialog import Dialog
 
-DIALOG_CSS = """
-{name} {{
-    align: center middle;
-    & > .dialog {{
-        width: {width};
-        max-width: 100%;
-        height: auto;
-        max-height: 90%;
-        padding: 1 2;
-        border: round $primary;
-        background: $surface;
-    }}
-    & .buttons {{ height: 1; margin-top: 1; }}
-    & .buttons Button {{ margin-right: 2; }}
-}}
-"""
 EXPLAINED = (
     ("● ○", "unit on, unit off"),
     ("E D ✓", "edited, decomposed into thinner layers, marked"),
@@ -55,10 +39,10 @@ BY_MOUSE = (
 )
 
 
-class HelpScreen(ModalScreen[None]):
+class HelpScreen(Dialog[None]):
     """The keys, read from the bindings, and the words of the screen."""
 
-    CSS = DIALOG_CSS.format(name="HelpScreen", width=104)
+    CSS = "HelpScreen > .dialog { width: 104; }"
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape,question_mark,q", "dismiss", "Close"),
     ]
@@ -119,10 +103,10 @@ def _shown(keys: str) -> list[str]:
     return [shown if len(shown) == 1 else key for key, shown in named]
 
 
-class SaveScreen(ModalScreen[str | None]):
+class SaveScreen(Dialog[str | None]):
     """Asks for the file to save to."""
 
-    CSS = DIALOG_CSS.format(name="SaveScreen", width=80)
+    CSS = "SaveScreen > .dialog { width: 80; }"
     BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "dismiss", "Cancel")]
 
     def __init__(self, suggestion: str, *, confirms: bool = True) -> None:

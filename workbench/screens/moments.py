@@ -11,7 +11,6 @@ from rich.text import Text
 from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.containers import VerticalScroll
-from textual.screen import ModalScreen
 from textual.widgets import Static
 
 from sessions import history
@@ -19,7 +18,7 @@ from sessions.events import CHANGING
 from sessions.state import Job, SessionState, Variant
 from widgets import numbers
 from widgets.binding import Binding
-from workbench.screens.dialogs import DIALOG_CSS
+from workbench.screens.dialog import Dialog
 
 SHOWN_JOBS = 12
 """Jobs that are listed; of more only the last ones are."""
@@ -40,10 +39,10 @@ class Moment(msgspec.Struct, frozen=True):
         return f"{self.name} {numbers.duration(self.seconds)}"
 
 
-class MomentsScreen(ModalScreen[None]):
+class MomentsScreen(Dialog[None]):
     """The earlier moment to the left."""
 
-    CSS = DIALOG_CSS.format(name="MomentsScreen", width=100)
+    CSS = "MomentsScreen > .dialog { width: 100; }"
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape,a,q,enter", "dismiss", "Close", tooltip="Back to the replay")
     ]

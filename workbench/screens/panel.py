@@ -19,6 +19,7 @@ class PanelScreen(ModalScreen[Answer], Generic[Answer]):
 
     DEFAULT_CSS = """
     PanelScreen {
+        background: $surface;
         & > .panel-body {
             width: 100%;
             height: 100%;

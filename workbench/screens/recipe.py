@@ -7,20 +7,18 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.events import DescendantFocus
-from textual.screen import ModalScreen
 from textual.widgets import Button, Input, Label
 
 from sessions import recipe
 from sessions.recipe import GROUPS, Recipe, RecipeError
-from workbench.screens.dialogs import DIALOG_CSS
+from workbench.screens.dialog import Dialog
 
 
-class RecipeScreen(ModalScreen[Recipe | None]):
+class RecipeScreen(Dialog[Recipe | None]):
     """Asks for the choices of a fine-tuning."""
 
-    CSS = (
-        DIALOG_CSS.format(name="RecipeScreen", width=136)
-        + """
+    CSS = """
+    RecipeScreen > .dialog { width: 136; }
     RecipeScreen {
         & .dialog { height: 90%; }
         & .group { color: $primary; text-style: bold; }
@@ -31,7 +29,6 @@ class RecipeScreen(ModalScreen[Recipe | None]):
         & #about { width: 100%; color: $text-muted; }
     }
     """
-    )
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape", "dismiss", "Cancel"),
         Binding("down", "app.focus_next", "Next"),

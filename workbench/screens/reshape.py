@@ -12,7 +12,6 @@ from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.containers import Horizontal, Vertical
 from textual.message import Message
-from textual.screen import ModalScreen
 from textual.widgets import Button, Static
 
 from sessions import offers
@@ -25,7 +24,7 @@ from widgets.channel_map import ChannelMap
 from widgets.choice_line import ChoiceLine
 from widgets.value_strip import ValueStrip
 from workbench.screens import cuts
-from workbench.screens.dialogs import DIALOG_CSS
+from workbench.screens.dialog import Dialog
 
 ASKED_AT_ONCE = 12
 """Values whose kept importance is asked for together."""
@@ -36,12 +35,11 @@ LONGEST = 6
 """Digits of a typed value."""
 
 
-class ReshapeScreen(ModalScreen[Edit | None]):
+class ReshapeScreen(Dialog[Edit | None]):
     """Arrows and digits choose a value, tab what to change, enter makes the edit."""
 
-    CSS = (
-        DIALOG_CSS.format(name="ReshapeScreen", width=92)
-        + """
+    CSS = """
+    ReshapeScreen > .dialog { width: 92; }
         ReshapeScreen {
             & > .dialog { padding: 0 1; max-height: 100%; }
             & #row { text-style: bold; }
@@ -55,8 +53,7 @@ class ReshapeScreen(ModalScreen[Edit | None]):
             &.-tall #typed { margin-top: 1; }
             & .buttons { margin-top: 0; }
         }
-        """
-    )
+    """
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape,w", "dismiss", "Cancel", tooltip="Close without an edit", id="no_edit"),
         Binding("enter", "make", "Edit", tooltip="Make the edit", id="make_edit"),

@@ -7,14 +7,13 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical, VerticalScroll
 from textual.message import Message
-from textual.screen import ModalScreen
 from textual.widgets import Label
 
 from sessions import recipe
 from sessions.events import SamplesDrawn
 from sessions.recipe import Recipe
 from widgets.photos import Photos
-from workbench.screens.dialogs import DIALOG_CSS
+from workbench.screens.dialog import Dialog
 
 PHOTOS = 6
 SMALLEST, LARGEST = 14, 32
@@ -22,16 +21,14 @@ SMALLEST, LARGEST = 14, 32
 COPIES = 4
 
 
-class SamplesScreen(ModalScreen[None]):
+class SamplesScreen(Dialog[None]):
     """A row a photo: as it is, and changed a few times. a goes through the presets."""
 
-    CSS = (
-        DIALOG_CSS.format(name="SamplesScreen", width="100%")
-        + """
+    CSS = """
+    SamplesScreen > .dialog { width: 100%; }
     SamplesScreen VerticalScroll { height: 1fr; }
     SamplesScreen .dialog { height: 90%; }
     """
-    )
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape,i", "dismiss", "Close"),
         Binding("a", "preset", "Next preset"),

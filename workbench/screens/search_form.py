@@ -9,14 +9,13 @@ from rich.text import Text
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical, VerticalScroll
-from textual.screen import ModalScreen
 from textual.widget import Widget
 from textual.widgets import Button, Input, Label
 
 from sessions.state import SessionState
 from widgets.choice_field import ChoiceField
 from workbench.screens import search_fields
-from workbench.screens.dialogs import DIALOG_CSS
+from workbench.screens.dialog import Dialog
 from workbench.screens.search_fields import FieldError, Kind, Pick, Typed
 from workbench.screens.search_requests import Begin
 
@@ -24,12 +23,11 @@ AROUND = 5
 """Lines of the dialog that are no fields."""
 
 
-class SearchForm(ModalScreen[Begin | None]):
+class SearchForm(Dialog[Begin | None]):
     """Answers with what to start."""
 
-    CSS = (
-        DIALOG_CSS.format(name="SearchForm", width=92)
-        + """
+    CSS = """
+    SearchForm > .dialog { width: 92; }
     SearchForm {
         & #groups, & .group { height: auto; }
         & > .dialog { padding: 0 2; max-height: 100%; }
@@ -43,7 +41,6 @@ class SearchForm(ModalScreen[Begin | None]):
         & #problem { height: auto; }
     }
     """
-    )
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape", "dismiss", "Cancel"),
         Binding("enter", "start", "Start"),

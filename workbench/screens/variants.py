@@ -9,14 +9,13 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical, VerticalScroll
 from textual.message import Message
-from textual.screen import ModalScreen
 from textual.widgets import Input, Label, OptionList, Static
 from textual.widgets.option_list import Option
 
 from sessions import history
 from sessions.state import SessionState
 from widgets import numbers
-from workbench.screens.dialogs import DIALOG_CSS
+from workbench.screens.dialog import Dialog
 from workbench.screens.variant_lines import variant_lines
 
 WIDEST = 120
@@ -25,13 +24,13 @@ FRAME = 10
 """Columns that are not the list's."""
 
 
-class VariantsScreen(ModalScreen[int | None]):
+class VariantsScreen(Dialog[int | None]):
     """Every variant of the session; enter jumps to one."""
 
-    CSS = (
-        DIALOG_CSS.format(name="VariantsScreen", width=WIDEST)
-        + "VariantsScreen OptionList { border: none; padding: 0; max-height: 20; }"
-    )
+    CSS = f"""
+    VariantsScreen > .dialog {{ width: {WIDEST}; }}
+    VariantsScreen OptionList {{ border: none; padding: 0; max-height: 20; }}
+    """
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape,t", "dismiss", "Close"),
         Binding("n", "name", "Name"),
@@ -169,10 +168,10 @@ class VariantsScreen(ModalScreen[int | None]):
         self.app.push_screen(CompareScreen(self._state, other, current))
 
 
-class CompareScreen(ModalScreen[None]):
+class CompareScreen(Dialog[None]):
     """Two variants row by row: structure, MACs, F1, score."""
 
-    CSS = DIALOG_CSS.format(name="CompareScreen", width=100)
+    CSS = "CompareScreen > .dialog { width: 100; }"
     BINDINGS: ClassVar[list[BindingType]] = [Binding("escape,q,d,enter", "dismiss", "Close")]
 
     def __init__(self, state: SessionState, a: int, b: int) -> None:

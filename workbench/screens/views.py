@@ -257,6 +257,5 @@ def _idle_view(state: SessionState, *, is_live: bool) -> JobView:
     data = state.data
     skipped = f", {data.skipped_count:,} skipped" if data.skipped_count else ""
     keys = " · space cuts, r recovers" if is_live else ""
-    return JobView(
-        message=f"ready{keys} · {data.train_images:,} training, {data.val_images:,} validation{skipped}"
-    )
+    images = f"{data.train_images:,} training, {data.val_images:,} validation{skipped}"
+    return JobView(message=f"ready{keys} · {images}")
