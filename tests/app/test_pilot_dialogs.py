@@ -1,5 +1,6 @@
 """The dialogs over the main screen: help, variants, save as, recipe."""
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -8,11 +9,17 @@ from textual.widgets import Input, Label, OptionList, Static
 
 from sessions.commands import RunJob, SaveModel
 from sessions.events import CommandFailed, ModelSaved
+from widgets.field_form import FieldForm
 from widgets.score_panel import ScorePanel
 from workbench.screens.dialogs import HelpScreen, SaveScreen
 from workbench.screens.main import MainScreen
 from workbench.screens.recipe import RecipeScreen
 from workbench.screens.variants import VariantsScreen
+
+
+def fill_in(screen: Any, field: str, typed: str) -> None:
+    screen.query_one(FieldForm).go_to(field)
+    screen.query_one(Input).value = typed
 
 
 async def test_help_lists_every_key_with_what_it_does(opened_app: Any, shows: Any) -> None:
@@ -135,7 +142,7 @@ async def test_enter_starts_from_the_recipe_dialog_as_it_opens(
     async with opened_app() as (app, pilot):
         await pilot.press("F")
         await pilot.pause()
-        assert app.focused is app.screen.query_one("#epochs", Input)
+        assert app.focused is app.screen.query_one(Input)
         await pilot.press("enter")
         await until(pilot, lambda: isinstance(staged.trainer.commands[-1], RunJob))
         assert isinstance(app.screen, MainScreen)
@@ -156,8 +163,7 @@ async def test_the_recipe_dialog_stays_and_says_what_is_wrong(
     async with opened_app() as (app, pilot):
         await pilot.press("F")
         await pilot.pause()
-        app.screen.query_one(f"#{field}", Input).value = typed
-        app.screen.query_one(f"#{field}", Input).focus()
+        fill_in(app.screen, field, typed)
         await pilot.press("enter")
         await pilot.pause()
         assert isinstance(app.screen, RecipeScreen)
@@ -173,10 +179,9 @@ async def test_the_recipe_dialog_starts_a_fine_tuning_with_what_was_typed(
     async with opened_app() as (app, pilot):
         await pilot.press("F")
         await pilot.pause()
-        assert app.screen.query_one("#epochs", Input).value == "25"
-        app.screen.query_one("#epochs", Input).value = "3"
-        app.screen.query_one("#learning_rate", Input).value = "1e-4"
-        app.screen.query_one("#learning_rate", Input).focus()
+        assert app.screen.query_one(FieldForm).values["epochs"] == "25"
+        fill_in(app.screen, "epochs", "3")
+        fill_in(app.screen, "learning_rate", "1e-4")
         await pilot.press("enter")
         await until(pilot, lambda: isinstance(staged.trainer.commands[-1], RunJob))
         recipe = staged.trainer.commands[-1].recipe
@@ -185,9 +190,51 @@ async def test_the_recipe_dialog_starts_a_fine_tuning_with_what_was_typed(
         # THEN the next one starts from these choices
         await pilot.press("F")
         await pilot.pause()
-        assert app.screen.query_one("#epochs", Input).value == "3"
+        assert app.screen.query_one(FieldForm).values["epochs"] == "3"
         await pilot.press("escape")
         assert len(staged.live.state.jobs) == 1
+
+
+async def test_the_recipe_is_filled_in_by_keys_alone(
+    opened_app: Any, staged: Any, shows: Any, until: Any
+) -> None:
+    async with opened_app() as (app, pilot):
+        await pilot.press("F")
+        await pilot.pause()
+        form = app.screen.query_one(FieldForm)
+        await pilot.press("backspace", "backspace", "7", "down", "pagedown", "up", "home", "end")
+        assert form.at == 10
+        assert form.values["epochs"] == "7"
+        assert re.search(r"epochs +7 ", shows(form.query_one("_Lines")))
+        # THEN the last field leads on to the buttons, and back
+        form.at = len(form.values) - 1
+        await pilot.press("tab")
+        assert app.focused is app.screen.query_one("#start")
+        await pilot.press("shift+tab", "up")
+        assert form.at == len(form.values) - 2
+        await pilot.press("enter")
+        await until(pilot, lambda: isinstance(staged.trainer.commands[-1], RunJob))
+        assert staged.trainer.commands[-1].recipe.epochs == 7
+
+
+async def test_a_click_takes_up_a_field_of_the_recipe(opened_app: Any, shows: Any) -> None:
+    async with opened_app() as (app, pilot):
+        await pilot.press("F")
+        await pilot.pause()
+        lines = app.screen.query_one("_Lines")
+        row = (
+            shows(lines)
+            .splitlines()
+            .index(
+                next(line for line in shows(lines).splitlines() if line.startswith("learning rate"))
+            )
+        )
+        await pilot.click(lines, offset=(2, row))
+        assert app.screen.query_one(Input).value == "0.003"
+        assert "learning rate: peak" in str(app.screen.query_one("#about", Label).render())
+        # WHEN the name of a group is clicked THEN nothing is taken up
+        await pilot.click(lines, offset=(2, 0))
+        assert app.screen.query_one(Input).value == "0.003"
 
 
 async def test_an_existing_file_is_overwritten_only_when_asked_twice(

@@ -5,35 +5,32 @@ from typing import ClassVar
 from rich.text import Text
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.containers import Horizontal, Vertical, VerticalScroll
-from textual.events import DescendantFocus
+from textual.containers import Horizontal, Vertical
 from textual.widgets import Button, Input, Label
 
 from sessions import recipe
 from sessions.recipe import GROUPS, Recipe, RecipeError
+from widgets.field_form import Field, FieldForm
 from workbench.screens.dialog import Dialog
+
+FIELDS = tuple(
+    Field(name, name.replace("_", " "), recipe.hint(name), group)
+    for group, names in GROUPS.items()
+    for name in names
+)
 
 
 class RecipeScreen(Dialog[Recipe | None]):
     """Asks for the choices of a fine-tuning."""
 
     CSS = """
-    RecipeScreen > .dialog { width: 136; }
+    RecipeScreen > .dialog { width: 136; height: 90%; }
     RecipeScreen {
-        & .dialog { height: 90%; }
-        & .group { color: $primary; text-style: bold; }
-        & .field { height: 1; & > .name { width: 20; } & > Input { width: 22; } }
-        & .field > .hint { width: 1fr; color: $text-muted; padding: 0 1; text-overflow: ellipsis;
-            text-wrap: nowrap; }
-        & #fields { height: 1fr; }
+        & FieldForm { height: 1fr; }
         & #about { width: 100%; color: $text-muted; }
     }
     """
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape", "dismiss", "Cancel"),
-        Binding("down", "app.focus_next", "Next"),
-        Binding("up", "app.focus_previous", "Previous"),
-    ]
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "dismiss", "Cancel")]
 
     def __init__(self, shown: Recipe) -> None:
         super().__init__()
@@ -41,31 +38,26 @@ class RecipeScreen(Dialog[Recipe | None]):
 
     def compose(self) -> ComposeResult:
         """A line a field, by groups."""
-        with Vertical(classes="dialog"):
-            with VerticalScroll(id="fields", can_focus=False):
-                for group, fields in GROUPS.items():
-                    yield Label(group, classes="group")
-                    for field in fields:
-                        with Horizontal(classes="field"):
-                            yield Label(field.replace("_", " "), classes="name")
-                            yield Input(recipe.shown(self._recipe, field), id=field, compact=True)
-                            yield Label(Text(recipe.hint(field)), classes="hint")
+        with Vertical(classes="dialog") as box:
+            box.border_title = "Fine-tune with this recipe"
+            yield FieldForm(
+                FIELDS, {field.name: recipe.shown(self._recipe, field.name) for field in FIELDS}
+            )
             yield Label("", id="about")
             yield Label("", id="problem")
             with Horizontal(classes="buttons"):
                 yield Button("Start (enter)", id="start", compact=True, variant="primary")
-                yield Button("Cancel (esc)", id="cancel", compact=True)
+                yield Button("Cancel (escape)", id="cancel", compact=True)
                 yield Label("↑ ↓ move")
 
     def on_mount(self) -> None:
         """Start at the first field."""
-        self.query_one("#epochs", Input).focus()
+        self.query_one(Input).focus()
 
-    def on_descendant_focus(self, event: DescendantFocus) -> None:
+    def on_field_form_moved(self, message: FieldForm.Moved) -> None:
         """Tell of the field what its line may have no room for."""
-        field = event.widget.id or ""
-        told = recipe.hint(field) if isinstance(event.widget, Input) else ""
-        about = f"{field.replace('_', ' ')}: {told}" if told else ""
+        field = message.field
+        about = f"{field.label}: {field.hint}" if field.hint else ""
         self.query_one("#about", Label).update(Text(about))
 
     def on_button_pressed(self, event: Button.Pressed) -> None:
@@ -77,12 +69,9 @@ class RecipeScreen(Dialog[Recipe | None]):
 
     def on_input_submitted(self) -> None:
         """Answer with the recipe, or say what is wrong with it."""
-        typed = {
-            field: self.query_one(f"#{field}", Input).value for field in Recipe.__struct_fields__
-        }
         changed = [
             f"{field}={value}"
-            for field, value in typed.items()
+            for field, value in self.query_one(FieldForm).values.items()
             if value.strip() != recipe.shown(self._recipe, field)
         ]
         try:
