@@ -137,11 +137,13 @@ class SessionLog:
 
     def __init__(self, folder: Path, length: int) -> None:
         self._length = length
-        self._unsaved: list[bytes] = []
+        self._unsaved: list[tuple[bytes, Record]] = []
         self._must_sync = False
         self._file: BinaryIO = open(folder / LOG_NAME, "r+b", buffering=0)  # noqa: SIM115
         self._file.truncate(length)
         self._file.seek(length)
+        readable = open(folder / LOG_NAME, "rb")  # noqa: SIM115 - lives as long as the records
+        self._records = Records(readable, length)
 
     @classmethod
     def create(cls, folder: Path, header: Header) -> "SessionLog":
@@ -163,15 +165,18 @@ class SessionLog:
         """Records that could not be written yet."""
         return len(self._unsaved)
 
-    def append(self, record: Record) -> None:
+    def append(self, record: Record) -> Record:
         """Write a record, with an fsync where its event is durable.
+
+        Returns the record; statistics of weights in it are read again from the file once they have
+        not been looked at for a while.
 
         Raises:
             OSError: nothing of it is on disk; it is kept and written with the next record.
         """
-        self._unsaved.append(codec.encode_record(record) + b"\n")
+        self._unsaved.append((codec.encode_record(record) + b"\n", record))
         self._must_sync |= getattr(record.event, "is_durable", True)
-        self._write()
+        return self._write() or record
 
     def close(self) -> None:
         """Put everything on disk and close the file.
@@ -185,8 +190,9 @@ class SessionLog:
         finally:
             self._file.close()
 
-    def _write(self) -> None:
-        data = b"".join(self._unsaved)
+    def _write(self) -> Record | None:
+        """Write what is not on disk yet; returns the last record of it."""
+        data = b"".join(line for line, _ in self._unsaved)
         try:
             view = memoryview(data)
             while view:
@@ -198,8 +204,12 @@ class SessionLog:
             self._file.seek(self._length)
             raise
         self._length += len(data)
+        last = None
+        for line, record in self._unsaved:
+            last = self._records.added(line, record, is_shown=True)
         self._unsaved.clear()
         self._must_sync = False
+        return last
 
 
 def _sync_folder(folder: Path) -> None:

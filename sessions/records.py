@@ -35,10 +35,13 @@ class Records(Sequence[Record]):
         """Bytes up to the end of the last line."""
         return self._starts[-1]
 
-    def added(self, line: bytes, record: Record) -> Record:
-        """Note where the next line lies; returns its record without what can be read again."""
+    def added(self, line: bytes, record: Record, *, is_shown: bool = False) -> Record:
+        """Note where the next line lies; returns its record without what can be read again.
+
+        `is_shown`: its statistics are looked at next, and stay in memory for a while.
+        """
         self._starts.append(self._starts[-1] + len(line))
-        return self._lighter(len(self) - 1, record)
+        return self._lighter(len(self) - 1, record, is_shown=is_shown)
 
     def light(self, start: int, stop: int) -> Iterator[Record]:
         """The records from one index to before another, their statistics left on disk."""
@@ -78,13 +81,13 @@ class Records(Sequence[Record]):
         first = self._starts[start]
         return os.pread(self._descriptor, self._starts[stop] - first, first)
 
-    def _lighter(self, index: int, record: Record) -> Record:
+    def _lighter(self, index: int, record: Record, *, is_shown: bool = False) -> Record:
         event = record.event
         if isinstance(event, JobProgressed):  # nearly all are
             return record
         if not isinstance(event, WITH_STATS) or not event.stats:
             return record
-        stats = self._shelf.put(index, event.stats)
+        stats = self._shelf.put(index, event.stats, is_shown=is_shown)
         return Record(record.t, msgspec.structs.replace(event, stats=stats))
 
     def _stats(self, index: int) -> Stats:

@@ -23,9 +23,13 @@ class Shelf:
         self._latest: deque[StoredStats] = deque()
         self._keys: dict[frozenset[str], frozenset[str]] = {}
 
-    def put(self, index: int, stats: Stats) -> "StoredStats":
-        """Statistics that can be let go, because a record has them."""
-        return StoredStats(self, (index,), self.keys(stats))
+    def put(self, index: int, stats: Stats, *, is_shown: bool = False) -> "StoredStats":
+        """Statistics that can be let go, because a record has them.
+
+        `is_shown`: they are looked at next, and stay in memory for a while.
+        """
+        stored = StoredStats(self, (index,), self.keys(stats))
+        return stored.hold(stats) if is_shown else stored
 
     def keys(self, paths: Iterable[str]) -> frozenset[str]:
         """The paths of layers; variants mostly share them."""
@@ -47,17 +51,32 @@ class StoredStats(Stats):
     def __init__(self, shelf: Shelf, parts: tuple[int | Stats, ...], keys: frozenset[str]) -> None:
         self._shelf = shelf
         self._parts = parts
-        """Indices of records, or statistics; later ones count."""
+        """Indices of records of this shelf, or statistics; later ones count."""
         self._keys = keys
         self._found: Stats | None = None
 
     def joined(self, later: Stats) -> "StoredStats":
         """These with later ones in their place."""
-        added = later._parts if isinstance(later, StoredStats) else (later,)
+        added: tuple[int | Stats, ...] = (later,)
+        newer: Stats | None = later
+        if isinstance(later, StoredStats):
+            newer = later._found
+            if later._shelf is self._shelf:
+                added = later._parts
         keys = self._shelf.keys(later)
         if keys >= self._keys:
-            return StoredStats(self._shelf, added, keys)
-        return StoredStats(self._shelf, (*self._parts, *added), self._shelf.keys(self._keys | keys))
+            whole = StoredStats(self._shelf, added, keys)
+            return whole if newer is None else whole.hold(newer)
+        both = StoredStats(self._shelf, (*self._parts, *added), self._shelf.keys(self._keys | keys))
+        if self._found is None or newer is None:
+            return both
+        return both.hold({**self._found, **newer})
+
+    def hold(self, found: Stats) -> "StoredStats":
+        """Keep them in memory until others have been used."""
+        self._found = found
+        self._shelf.keep(self)
+        return self
 
     def forget(self) -> None:
         """Read them again the next time."""
@@ -65,8 +84,8 @@ class StoredStats(Stats):
 
     def __getitem__(self, path: str) -> LayerStats:
         if self._found is None:
-            self._found = self._read()
-            self._shelf.keep(self)
+            self.hold(self._read())
+            assert self._found is not None
         return self._found[path]
 
     def __contains__(self, path: object) -> bool:

@@ -76,7 +76,7 @@ class Recorder:
             self._create(event)
         if getattr(event, "is_logged", True) and self._log is not None:
             try:
-                self._log.append(Record(time.monotonic() - self._began, event))
+                event = self._log.append(Record(time.monotonic() - self._began, event)).event
                 self.log_error = ""
             except OSError as error:
                 self.log_error = error.strerror or str(error)

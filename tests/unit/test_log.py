@@ -9,8 +9,16 @@ import pytest
 from sessions import codec, log
 from sessions.codec import Header, Record
 from sessions.edits import UnitOff
-from sessions.events import Edited, JobProgressed, Unknown, VariantSelected
+from sessions.events import (
+    Edited,
+    JobFinished,
+    JobProgressed,
+    LayerStats,
+    Unknown,
+    VariantSelected,
+)
 from sessions.log import SessionError, SessionLog
+from sessions.stored_stats import KEPT, joined
 
 HEADER = Header(created="2025-01-01T00:00:00+00:00", model_sha256="ab", seed=3)
 EDITED = Edited(
@@ -341,3 +349,51 @@ def test_closing_writes_what_could_not_be_written_before(failing, tmp_path):
     failing._file.is_broken = False
     failing.close()
     assert list(log.read(tmp_path).records) == RECORDS[:1]
+
+
+def stats_of(*paths):
+    return {
+        path: LayerStats(9, 0.0, 0.5, 0.1, -1.0, 1.0, (number, 3))
+        for number, path in enumerate(paths)
+    }
+
+
+def trained(number, *paths):
+    return Record(float(number), JobFinished(job=number, checkpoint="c", stats=stats_of(*paths)))
+
+
+def test_statistics_are_let_go_and_read_again_from_the_log(tmp_path):
+    written = SessionLog.create(tmp_path, HEADER)
+    given = [trained(number, "a", "b", "c"[: number % 2]) for number in range(3 * KEPT)]
+    appended = [written.append(record) for record in given]
+    held = [record.event.stats._found is not None for record in appended]
+    assert held == [False] * (2 * KEPT) + [True] * KEPT
+    written.close()  # what reads them lives longer
+    assert appended == given
+
+
+def test_statistics_of_a_record_that_is_not_on_disk_stay_in_memory(failing):
+    failing._file.is_broken = True
+    first = trained(1, "a")
+    with pytest.raises(OSError, match="No space left"):
+        failing.append(first)
+    failing._file.is_broken = False
+    second = failing.append(trained(2, "b"))
+    third = failing.append(trained(3, "c"))
+    for record in (second, third):
+        record.event.stats.forget()
+    assert (second, third) == (trained(2, "b"), trained(3, "c"))
+
+
+def test_statistics_from_before_and_after_an_interruption_are_joined(tmp_path):
+    folder = write(tmp_path, [trained(1, "a", "b")]).parent
+    scan = log.Scan(folder)
+    [before] = list(scan)
+    again = SessionLog(folder, scan.recording.length)
+    after = again.append(trained(2, "b", "c"))
+    both = joined(before.event.stats, after.event.stats)
+    assert dict(both) == stats_of("a") | stats_of("b", "c")
+    twice = joined(both, again.append(trained(3, "d")).event.stats)
+    for stats in (both, twice, after.event.stats):
+        stats.forget()
+    assert dict(twice) == stats_of("a") | stats_of("b", "c") | stats_of("d")
