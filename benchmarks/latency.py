@@ -119,9 +119,9 @@ class Demo:
     def filters(self) -> Iterator[Press]:
         """A letter more and one less; what is hidden."""
         while True:
-            yield "u", "/u hides"
-            yield "n", "/un hides"
-            yield "\x7f", "/u hides"
+            yield "u", "/u: "
+            yield "n", "/un: "
+            yield "\x7f", "/u: "
             yield "\x7f", "stage3"
 
 

@@ -39,7 +39,7 @@ def show(what: str) -> None:
     from widgets import tree_columns
     from widgets.network_tree import NetworkTree
     from widgets.rows import tree_rows
-    from workbench.app import settle_memory
+    from workbench.tidying import settle_memory
 
     made = network()
     one = LayerStats(1200, 0.0, 0.1, 0.04, -0.5, 0.5, tuple(range(40)))

@@ -1,10 +1,11 @@
-"""What a timeline marks of a recording: edits, evaluations, epochs, and jobs from start to end.
+"""What a timeline marks of a recording: edits, evaluations, epochs; jobs and searches as a whole.
 
 A moment is a number of records: what a mark stands for has happened at it.
 """
 
 from array import array
 from bisect import bisect_left, bisect_right
+from typing import Literal
 
 import msgspec
 
@@ -26,6 +27,7 @@ from sessions.events import (
     SessionResumed,
     Unknown,
 )
+from sessions.search_events import SearchFinished, SearchStarted
 
 LETTERS = {
     "off": "○", "on": "●", "width": "w", "mid": "b", "groups": "g", "kernel": "k", "widen": "+",
@@ -35,10 +37,11 @@ LETTERS = {
 
 
 class Span(msgspec.Struct, frozen=True):
-    """A run of a job."""
+    """A run of a job or of a search."""
 
-    job: int
-    kind: JobKind
+    number: int
+    """Of the job, or of the search."""
+    kind: JobKind | Literal["search"]
     start: int
     end: int
     ending: str
@@ -59,6 +62,8 @@ class Marks:
         self._kinds: dict[int, JobKind] = {}
         self._running: dict[int, int] = {}
         """Where a job started, by its number."""
+        self._searching: dict[int, int] = {}
+        """The same of searches."""
 
     def add(self, moment: int, event: AnyEvent | Unknown) -> None:
         """Look at the record that happened at a moment."""
@@ -84,12 +89,23 @@ class Marks:
                 self._end(job, moment, "failed")
             case JobCancelled(job=job):
                 self._end(job, moment, "cancelled")
-            case SessionResumed() | ProcessExited(process="trainer"):
+            case SearchStarted(search=search):
+                self._searching[search] = moment
+            case SearchFinished(search=search, is_stopped=is_stopped, reason=reason):
+                ending = "paused" if is_stopped else "failed" if reason else "finished"
+                self._end_search(search, moment, ending)
+            case SessionResumed():
                 self._end_all(moment, "cut off")
+                self._end_searches(moment, "cut off")
+            case ProcessExited(process="trainer"):
+                self._end_all(moment, "cut off")
+            case ProcessExited(process="searcher"):
+                self._end_searches(moment, "cut off")
 
     def close(self, moment: int) -> None:
         """The recording ends."""
         self._end_all(moment, "")
+        self._end_searches(moment, "")
         self._kinds.clear()
 
     def _end(self, job: int, moment: int, ending: str) -> None:
@@ -100,6 +116,15 @@ class Marks:
     def _end_all(self, moment: int, ending: str) -> None:
         for job in list(self._running):
             self._end(job, moment, ending)
+
+    def _end_search(self, search: int, moment: int, ending: str) -> None:
+        start = self._searching.pop(search, None)
+        if start is not None:
+            self.spans.append(Span(search, "search", start, moment, ending))
+
+    def _end_searches(self, moment: int, ending: str) -> None:
+        for search in list(self._searching):
+            self._end_search(search, moment, ending)
 
 
 def letter(edit: edits.Edit) -> str:

@@ -12,12 +12,18 @@ TITLES = {
     "width": "width",
     "mid": "bottleneck",
     "groups": "groups",
-    "groups.compress": "groups, compress",
-    "groups.expand": "groups, expand",
+    "groups.compress": "compress groups",
+    "groups.expand": "expand groups",
     "kernel": "kernel",
     "widen": "widen",
     "rank": "rank",
 }
+CRITERION_TITLES = {
+    "l2": "L2 norm", "l1": "L1 norm", "std": "std of weights", "bn": "batch-norm scale",
+    "fpgm": "geometric median", "random": "chance", "taylor": "Taylor score",
+    "activation": "activation",
+}  # fmt: skip
+"""What a criterion is called; edits and files have its short name."""
 
 
 class Offer(msgspec.Struct, frozen=True):
@@ -94,6 +100,11 @@ def _present(network: Network, name: str, target: str) -> tuple[int, ...]:
         case _:
             found = {reshaping.value(network, name, target)}
     return tuple(sorted(found))
+
+
+def criterion_title(name: str) -> str:
+    """What a criterion is called; a name that is not known is left as it is."""
+    return CRITERION_TITLES.get(name, name)
 
 
 def axis_title(network: Network, axis: str) -> str:

@@ -27,7 +27,7 @@ BEFORE_CUT = "before-cut"
 
 GROUPS = {
     "run": ("epochs", "images_per_epoch", "batch_size", "seed"),
-    "optimiser": (
+    "optimizer": (
         "optimizer", "learning_rate", "momentum", "weight_decay", "schedule", "warmup",
         "restart_epochs", "lowest_rate", "clip_norm", "ema", "amp",
     ),
@@ -47,7 +47,9 @@ GROUPS = {
 }  # fmt: skip
 """Every field, in the order in which people read them."""
 HINTS = {
-    "images_per_epoch": "at least: few images come several times, changed anew",
+    "batch_size": "images a step",
+    "seed": "of batches, augmentation and new layers",
+    "images_per_epoch": "at least; with fewer images each is used several times, augmented anew",
     "learning_rate": "peak of the schedule",
     "momentum": "of sgd",
     "weight_decay": "of conv and linear weights only",
@@ -55,13 +57,18 @@ HINTS = {
     "restart_epochs": "length of a cycle of restarts",
     "lowest_rate": "where the schedule ends, share of the peak",
     "clip_norm": "largest norm of the gradients; 0 is off",
-    "ema": "decay of the averaged weights; 0 is off",
+    "ema": "exponential moving average of the weights: its decay; 0 is off",
+    "amp": ": automatic mixed precision",
+    "label_smoothing": "share of the target spread over all classes; 0 is off",
+    "focal_gamma": "of focal: how strongly easy images are discounted; 0 is off",
     "f1_share": "of soft F1 in f1-focal",
     "logit_adjustment": "times the log frequency of the classes; 0 is off",
-    "arcface_margin": "radians",
+    "arcface_scale": "of arcface: factor of the logits",
+    "arcface_margin": "of arcface: angle in radians",
     "auxiliary": "weight of classifiers on inner stages; 0 is off",
     "dropout": "before the classifier",
-    "augmentation": ", or a .json or .yaml file of albumentations",
+    "augmentation": ", or an albumentations file",
+    "temperature": "of the logits of teachers and student; higher is softer",
     "mixup": "alpha; 0 is off",
     "cutmix": "alpha; 0 is off",
     "teachers": "model files, or before-cut; commas between",

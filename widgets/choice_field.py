@@ -18,7 +18,7 @@ class ChoiceField(Widget, can_focus=True):
     DEFAULT_CSS = """
     ChoiceField {
         height: 1;
-        background: $boost;
+        background: $panel;
         &:focus { background: $primary-muted; text-style: bold; }
     }
     """

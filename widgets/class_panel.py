@@ -2,6 +2,7 @@
 
 import msgspec
 from rich.cells import cell_len
+from rich.console import JustifyMethod
 from rich.table import Table
 from rich.text import Text
 from textual.reactive import reactive
@@ -11,10 +12,13 @@ from widgets import numbers
 
 LONGEST, LONGEST_WIDE, WIDE = 16, 24, 60
 """Cells of a class's name; where the panel is so wide, more."""
-OPENED, BEFORE = "vs opened", "vs before"
-FIGURES, CHANGE = 19, 7
-"""Cells of F1, number of images and the spaces between; of one change."""
-LEAST_BAR = 8
+OPENED, BEFORE, IMAGES = "± opened", "± before", "images"
+F1, CHANGE = 5, 6
+"""Cells of an F1 and of a change without a title."""
+LEAST_HEADED = 5
+"""Lines from which on titles over changes are worth that of a class."""
+LEAST_LOW_BAR, LEAST_BAR, MOST_BAR = 6, 8, 30
+"""Cells of a bar: at least, at least beside a second change, and at most."""
 
 
 class ClassRow(msgspec.Struct, frozen=True):
@@ -37,43 +41,51 @@ class ClassPanel(Widget):
     """
 
     rows: reactive[tuple[ClassRow, ...]] = reactive(())
+    word: reactive[str] = reactive("No F1 by class yet: measuring tells it.")
+    """Why there are none."""
 
     def render(self) -> Table | Text:
         """The classes, or a word while none are known."""
         if not self.rows:
-            return Text("No F1 of any class yet: measuring tells it.", style="dim")
+            return Text(self.word, style="dim")
         return class_table(self.rows, self.size.width, self.size.height)
 
 
 def class_table(rows: tuple[ClassRow, ...], width: int, height: int) -> Table:
     """The panel as a table; where it is too low, the worst are shown and the rest counted."""
     ordered = sorted(rows, key=lambda row: row.f1)
-    shown = ordered if len(ordered) <= height else ordered[: max(height - 1, 1)]
+    has_changes = any(row.change is not None for row in rows)
+    is_headed = len(rows) < height or (has_changes and height >= LEAST_HEADED)
+    room = max(height - is_headed, 1)
+    shown = ordered if len(ordered) <= room else ordered[: max(room - 1, 1)]
+    rest = f"and {len(ordered) - len(shown)} better" if len(shown) < len(ordered) else ""
+    counts = [f"{row.support:,}" if is_headed else f"n {row.support:,}" for row in shown]
+    count_width = max(len(count) for count in (*counts, IMAGES if is_headed else ""))
+    change_width = (len(OPENED) if is_headed else CHANGE) if has_changes else 0
     limit = LONGEST if width < WIDE else LONGEST_WIDE
     longest = min(max(cell_len(row.name) for row in shown), limit)
+    others = F1 + count_width + change_width + 3 + has_changes
     has_steps = (
-        any(row.step is not None for row in rows)
-        and width - longest - FIGURES - 2 * (len(OPENED) + 1) >= LEAST_BAR
-        and height > len(rows)
+        is_headed
+        and any(row.step is not None for row in rows)
+        and width - longest - others - len(BEFORE) - 1 >= LEAST_BAR
     )
-    table = Table(box=None, show_header=has_steps, padding=(0, 1, 0, 0), pad_edge=False)
-    for title in ("", "", "F1", OPENED, *((BEFORE,) if has_steps else ()), ""):
-        table.add_column(title, header_style="dim", justify="right" if title else "left")
-    rest = f"and {len(ordered) - len(shown)} better" if len(shown) < len(ordered) else ""
-    longest = max(longest, cell_len(rest))
-    has_changes = any(row.change is not None for row in rows)
-    changes = 2 * (len(OPENED) + 1) if has_steps else CHANGE if has_changes else 1
-    least = 7 + max(len(f"n {row.support}") for row in rows)
-    longest = max(min(longest, width - least - changes - 6), 4)
-    bar_width = max(min(width - longest - FIGURES - changes, 30), 6)
-    for row in shown:
+    others += (len(BEFORE) + 1) * has_steps
+    longest = max(min(max(longest, cell_len(rest)), width - others - LEAST_LOW_BAR), 4)
+    bar_width = max(min(width - longest - others, MOST_BAR), LEAST_LOW_BAR)
+    changes = (OPENED,) * has_changes + (BEFORE,) * has_steps
+    table = Table(box=None, show_header=is_headed, padding=(0, 1, 0, 0), pad_edge=False)
+    for title in ("", "", "F1", *changes, IMAGES):
+        side: JustifyMethod = "right" if title and is_headed else "left"
+        table.add_column(title, header_style="not bold dim", justify=side, no_wrap=True)
+    for row, count in zip(shown, counts, strict=True):
         table.add_row(
             Text(numbers.fitted(row.name, longest), no_wrap=True),
             Text(numbers.bar(row.f1, bar_width), style="green"),
             numbers.ratio(row.f1),
-            _change(row.change),
-            *((_change(row.step),) if has_steps else ()),
-            Text(f"n {row.support}", style="dim"),
+            *((_change(row.change),) * has_changes),
+            *((_change(row.step),) * has_steps),
+            Text(count, style="dim"),
         )
     if rest:
         table.add_row(Text(rest, style="dim"))

@@ -28,9 +28,19 @@ NONE, FOUND, TAKEN = (36, 36, 42), (24, 108, 58), (196, 62, 48)
 LIGHT = 140
 """Mean of red, green and blue from which on figures are dark."""
 CELL, LARGEST_CELL = 4, 12
-LEAST_LABEL, LARGEST_LABEL, LARGEST_NAME = 6, 18, 20
+LEAST_LABEL, LARGEST_NAME = 6, 20
+LABELS, WIDE_CELL = (25, 18), 8
+"""Columns of a row's name with the space behind it: most of all, and where cells would be narrow.
+"""
 SHARE = 6
 """Columns of the share that was found."""
+MUCH = 0.1
+"""Share of a row's images from which on a confusion is bold where there are no colours."""
+LEGENDS = (
+    " · green: found, red: taken for another", " · green: found, red: not",
+    " · reversed: found, bold: a tenth or more of the row", " · reversed: found",
+)  # fmt: skip
+"""What the shades mean, in two lengths; then the same without colours."""
 Cell = tuple[int, int]
 """A true class and a predicted one."""
 TITLES = ("true ╲ predicted", "true ╲ pred", "true")
@@ -106,8 +116,8 @@ class ConfusionMap(Widget, can_focus=True):
     def _drawn(self, width: int) -> Text:
         if self.view is None:
             return Text("No F1 of this variant yet: e measures it.", style="dim")
-        none = self.get_component_styles("confusion--none").background
-        return confusion_text(self.view, width, self.cursor, none.rgb)
+        none = self.get_component_styles("confusion--none").background.rgb
+        return confusion_text(self.view, width, self.cursor, None if self.app.no_color else none)
 
     def action_move(self, down: int, right: int) -> None:
         """To another cell; where confusions are told in words, to the next of them."""
@@ -155,33 +165,31 @@ def layout_of(view: ConfusionView, width: int) -> Layout | None:
     """The widest that fits; None where the matrix is too wide."""
     number = len(view.classes)
     names = [_printable(name) for name in view.classes]
-    longest = _label(names)
     widest = len(f"{max(map(max, view.counts)):,}") + 1
-    room = (width - SHARE - longest) // number
-    cell = min(max(room, CELL), max(LARGEST_CELL, widest))
+    cell = min(max(_room(names, width), CELL), max(LARGEST_CELL, widest))
     titles = [_fitted(name, cell - 1) for name in names]
     if len(set(titles)) < number:
         titles = [str(at + 1) for at in range(number)]
         names = [f"{at + 1:>{len(str(number))}} {name}" for at, name in enumerate(names)]
-        cell = min(max((width - SHARE - _label(names)) // number, CELL), cell)
-    label = min(max(*map(cell_len, (TITLES[0], *names))), width - SHARE - cell * number)
+        cell = min(max(_room(names, width), CELL), cell)
+    label = min(max(*map(cell_len, (TITLES[0], *names))) + 1, width - SHARE - cell * number)
     if label < LEAST_LABEL:
         return None
     return Layout(tuple(names), tuple(titles), label, cell)
 
 
 def confusion_text(
-    view: ConfusionView, width: int, cursor: Cell | None = None, none: Rgb = NONE
+    view: ConfusionView, width: int, cursor: Cell | None = None, none: Rgb | None = NONE
 ) -> Text:
     """The matrix as lines of this width; the most frequent confusions where it is too wide.
 
-    `none`: the colour of no image.
+    `none`: the colour of no image; None without colours, where what is found is reversed.
     """
     if not view.counts:
         return Text("No confusions were kept of this evaluation: e measures them.", style="dim")
     layout = layout_of(view, width)
     if layout is None:
-        return most_frequent(view, len(view.classes), cursor)
+        return most_frequent(view, len(view.classes), cursor, width)
     label, cell = layout.label, layout.cell
     heading = next(title for title in TITLES if len(title) <= label)
     lines = [Text(_padded(heading, label), style="dim")]
@@ -190,7 +198,7 @@ def confusion_text(
     lines[0].append("found".rjust(SHARE))
     for at, (name, row) in enumerate(zip(layout.names, view.counts, strict=True)):
         column = cursor[1] if cursor is not None and cursor[0] == at else None
-        label_text = Text(_padded(_fitted(name, label), label))
+        label_text = Text(_padded(_fitted(name, label - 1), label))
         lines.append(label_text.append_text(_cells(row, at, cell, column, none)))
     return Text("\n", no_wrap=True).join(lines)
 
@@ -223,34 +231,40 @@ def frequent(view: ConfusionView) -> tuple[Cell, ...]:
     return tuple((true, predicted) for _, true, predicted in found)
 
 
-def most_frequent(view: ConfusionView, number: int, cursor: Cell | None = None) -> Text:
-    """The confusions that happen most, a line each."""
+def most_frequent(
+    view: ConfusionView, number: int, cursor: Cell | None = None, width: int = 0
+) -> Text:
+    """The confusions that happen most, a line each; names are cut where there is no room."""
     found = frequent(view)
     if not found:
         return Text("Every image is found." if view.counts else "", style="dim")
     lines = []
     for true, predicted in found[:number]:
         count, total = view.counts[true][predicted], sum(view.counts[true])
-        taken, wrongly = (
-            _fitted(_printable(view.classes[at]), LARGEST_NAME) for at in (true, predicted)
-        )
+        figures = f"  {count:,} of {total:,}, {numbers.percent(count / total)}"
+        room = max((width - len(figures) - len(" taken for ")) // 2, LARGEST_NAME)
+        taken, wrongly = (_fitted(_printable(view.classes[at]), room) for at in (true, predicted))
         is_selected = (true, predicted) == cursor
         line = Text(f"{taken} taken for {wrongly}", style="reverse" if is_selected else "")
-        line.append(f"  {count:,} of {total:,}, {numbers.percent(count / total)}", style="dim")
+        line.append(figures, style="dim")
         lines.append(line)
     return Text("\n").join(lines)
 
 
-def f1_text(view: ConfusionView) -> Text:
-    """F1 with its interval, and the images it was measured on."""
+def f1_text(view: ConfusionView, width: int = 0, *, is_colourless: bool = False) -> Text:
+    """F1 with its interval, and the images it was measured on; what shades mean if it fits."""
     text = Text.assemble("F1 ", (f"{view.f1:.4f}", "bold"))
     if view.interval is not None:
         text.append(" [{:.2f}, {:.2f}]".format(*view.interval))
     text.append(f" on {view.images:,} {view.split} images", style="dim")
-    return text
+    legends = LEGENDS[2:] if is_colourless else LEGENDS[:2]
+    fitting = [words for words in legends if text.cell_len + len(words) <= width]
+    return text.append(fitting[0], style="dim") if fitting else text
 
 
-def _cells(row: tuple[int, ...], at: int, cell: int, selected: int | None, none: Rgb) -> Text:
+def _cells(
+    row: tuple[int, ...], at: int, cell: int, selected: int | None, none: Rgb | None
+) -> Text:
     total = sum(row)
     line = Text()
     for column, count in enumerate(row):
@@ -261,23 +275,28 @@ def _cells(row: tuple[int, ...], at: int, cell: int, selected: int | None, none:
         elif not count:
             line.append(_centred(figure, cell), style="dim")
         else:
-            shade = _shade(count / total, none, FOUND if column == at else TAKEN)
+            shade = _shade(count / total, none, is_found=column == at)
             line.append(_centred(figure, cell), style=shade)
     found = numbers.percent(row[at] / total) if total else "none"
     line.append(found.rjust(SHARE), style="dim")
     return line
 
 
-def _label(names: list[str]) -> int:
-    """Columns that the names of rows ask for."""
-    return min(max(len(TITLES[1]), *map(cell_len, names)), LARGEST_LABEL)
+def _room(names: list[str], width: int) -> int:
+    """Columns of a cell that the names of rows leave, of which long ones are cut for it."""
+    longest = max(len(TITLES[1]), *map(cell_len, names)) + 1
+    rooms = [(width - SHARE - min(longest, most)) // len(names) for most in LABELS]
+    return rooms[0] if rooms[0] >= WIDE_CELL else rooms[-1]
 
 
-def _shade(share: float, none: Rgb, color: Rgb) -> Style:
+def _shade(share: float, none: Rgb | None, *, is_found: bool) -> Style:
     """By the root of the share, so that rare confusions differ to the eye as well."""
+    if none is None:
+        return Style(reverse=is_found, bold=is_found or share >= MUCH)
+    color = FOUND if is_found else TAKEN
     mixed = [low + (high - low) * share**0.5 for low, high in zip(none, color, strict=True)]
     front = "#ffffff" if sum(mixed) < 3 * LIGHT else "#1c1c1c"
-    return Style(color=front, bgcolor=Color.from_rgb(*mixed), bold=color == FOUND)
+    return Style(color=front, bgcolor=Color.from_rgb(*mixed), bold=is_found)
 
 
 def _short(count: int, width: int) -> str:

@@ -12,7 +12,7 @@ from textual.widgets import Input, Label
 
 from widgets.binding import Binding
 
-WITH_KEYS = 62
+WITH_KEYS = 68
 """Columns from which on the keys are told beside the text."""
 
 
@@ -30,7 +30,7 @@ class FilterLine(Horizontal):
         display: none;
         height: 1;
         background: $panel;
-        & > Label { padding: 0 0 0 1; color: $text-muted; }
+        & > Label { padding: 0 1; color: $text-muted; }
         & > _OneLine { width: 1fr; background: $panel; }
         & > .hint { padding: 0 1; }
     }
@@ -59,9 +59,9 @@ class FilterLine(Horizontal):
         yield _OneLine(
             compact=True,
             select_on_focus=False,
-            placeholder="a path, *conv*, :off, :edited",
+            placeholder="path, *conv*, :off, :edited, :decomposed",
         )
-        yield Label("enter keeps, escape shows all", classes="hint")
+        yield Label("enter keeps, esc clears", classes="hint")
 
     def on_resize(self) -> None:
         """What can be typed comes before what the keys do."""

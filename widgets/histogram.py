@@ -39,12 +39,17 @@ class Histogram(Widget):
     """Bars of the weights now, rings for those before; where it is low, one above the other."""
 
     view: reactive[HistogramView | None] = reactive(None)
+    is_apart: reactive[bool] = reactive(False)
+    """Whether the first line stays free, where enough are left."""
 
     def render(self) -> Text:
         """The plot in the room there is."""
         if self.view is None:
             return Text("")
-        return histogram_text(self.view, self.size.width, self.size.height)
+        width, height = self.size
+        if self.is_apart and height > LEAST_HEIGHT + (self.view.before is not None):
+            return Text("\n").append_text(histogram_text(self.view, width, height - 1))
+        return histogram_text(self.view, width, height)
 
 
 def histogram_text(view: HistogramView, width: int, height: int) -> Text:
@@ -55,7 +60,9 @@ def histogram_text(view: HistogramView, width: int, height: int) -> Text:
     shares = [rebinned(stats, low, high, bins) for stats in both]
     most = max(max(share) for share in shares) or 1.0
     has_words = height >= LEAST_HEIGHT
-    rows = max(height - 2 if has_words else height, 1)
+    # Two series need a line each, and the legend says which is which: the axis goes first.
+    has_axis = has_words and (view.before is None or height > LEAST_HEIGHT)
+    rows = max(height - has_words - has_axis, 1)
     is_stacked = view.before is not None and rows < LEAST_OVERLAID
     if is_stacked and rows > 1:
         halves = ((shares[0], rows - rows // 2, NOW_STYLE), (shares[1], rows // 2, BEFORE_STYLE))
@@ -69,8 +76,10 @@ def histogram_text(view: HistogramView, width: int, height: int) -> Text:
         rings = [] if is_stacked else [ring_row(s / most, rows) for s in shares[-1]]
         rings = rings if view.before is not None else []
         lines = [_row(row, eighths, rings, cell) for row in reversed(range(rows))]
+    if has_axis:
+        lines.append(_axis(low, high, cell * bins))
     if has_words:
-        lines += [_axis(low, high, cell * bins), _legend(view, width, is_stacked=is_stacked)]
+        lines.append(_legend(view, width, is_stacked=is_stacked))
     return Text("\n", no_wrap=True).join(lines)
 
 

@@ -26,6 +26,8 @@ class JobView(msgspec.Struct, frozen=True, kw_only=True):
     queue: str = ""
     message: str = ""
     is_warning: bool = False
+    warning: str = ""
+    """What is wrong while the job runs, before its name; empty where nothing is."""
     search: str = ""
     """What searches beside the job, in few words; empty where nothing does."""
 
@@ -52,13 +54,21 @@ class JobLine(Widget):
 
 
 def job_text(view: JobView, width: int) -> Text:
-    """The line for a given width; a search stands at its end, and takes a third at most."""
+    """The line for a given width; a search stands at its end, and takes a third at most.
+
+    A warning stands at the start, and takes half at most.
+    """
+    if view.warning and view.name:
+        words = numbers.shortened(view.warning, width // 2)
+        job = job_text(msgspec.structs.replace(view, warning=""), width - cell_len(words) - 3)
+        return Text.assemble((words, "bold red"), " · ", job, no_wrap=True)
     if view.search:
         words = numbers.shortened(f" · {view.search}", max(width // 3, LEAST_SEARCH))
         left = width - cell_len(words)
         speed = view.images_per_s if left >= SPEED_FROM else 0.0
         text = job_text(msgspec.structs.replace(view, search="", images_per_s=speed), left)
-        text.append(" " * (left - text.cell_len))
+        if (gap := left - text.cell_len) > 0:  # which tells them apart as well as a dot
+            words = " " * (gap + 3) + words.removeprefix(" · ")
         return text.append(words, style="not bold cyan")
     if not view.name:
         return Text(

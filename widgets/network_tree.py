@@ -13,6 +13,9 @@ from widgets.rows import Row
 from widgets.tree_body import TreeBody
 from widgets.tree_order import Filtered
 
+MARKING = frozenset({"mark", "unmark"})
+"""The actions on marks."""
+
 
 class NetworkTree(TreeBody):
     """Shows rows; asks for units to be toggled; tells which row is selected."""
@@ -45,6 +48,8 @@ class NetworkTree(TreeBody):
 
     filter_text: reactive[str] = reactive("", repaint=False)
     """What paths must contain or match, and words like `:off`; empty for all rows."""
+    can_mark: reactive[bool] = reactive(True, bindings=True, repaint=False)
+    """Whether units can be marked: not where nothing can be switched."""
     note: reactive[str] = reactive("", repaint=False)
     """What the figures are, where they are not the usual ones."""
 
@@ -100,6 +105,10 @@ class NetworkTree(TreeBody):
             self._open = self._open_before | set(self._above(self.cursor))
         self._show_again()
 
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Marks are for switching."""
+        return self.can_mark or action not in MARKING
+
     def paths_shown(self) -> frozenset[str] | None:
         """What the filter leaves."""
         return None if self._filtered is None else self._filtered.paths
@@ -108,8 +117,8 @@ class NetworkTree(TreeBody):
         """What is not as usual and no title says: hidden rows, marks, what the figures are."""
         words = []
         if self._filtered is not None:
-            hidden = len(self.rows) - len(self._filtered.paths)
-            words.append(f"/{self.filter_text} hides {hidden:,} of {len(self.rows):,} rows")
+            found = self._filtered.matches
+            words.append(f"/{self.filter_text}: {found:,} found, escape shows all")
         if self._marked:
             words.append(f"{len(self._marked)} marked")
         if self.note:
@@ -189,7 +198,7 @@ class NetworkTree(TreeBody):
             return
         self.cursor = row.path
         arrow = 1 + 2 * row.depth
-        if event.x == 0:
+        if event.x == 0 and self.can_mark:
             self.action_mark()
         elif row.has_children and event.x in (arrow, arrow + 1):
             self.action_fold_or_unfold()

@@ -98,6 +98,11 @@ class Canvas:
             if 0 <= column + offset < self.width and 0 <= row < self.height:
                 self._cells[column + offset, row] = (character, style)
 
+    def put_behind(self, column: int, row: int, character: str, style: str) -> None:
+        """A character that leaves labels alone."""
+        if (column, row) not in self._taken:
+            self.put(column, row, character, style)
+
     def take(self, column: int, row: int) -> None:
         """Keep labels off a cell."""
         self._taken.add((column, row))

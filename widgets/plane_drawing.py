@@ -8,6 +8,7 @@ from collections.abc import Callable
 from itertools import pairwise
 
 import msgspec
+from rich.cells import cell_len
 from rich.text import Text
 
 from sessions.score import Rule
@@ -16,10 +17,13 @@ from widgets.plane_canvas import Canvas, Frame
 
 JUMP = 1e-4
 """Of the score: where halving comes no nearer, the rule jumps and no line runs."""
+ENOUGH = 2
+"""Labels of MACs."""
 MARKS = {"current": "◉", "opened": "■", "front": "◆", "plain": "●"}
-LEGEND = (
+Items = tuple[tuple[str, str], ...]
+LEGEND: Items = (
     ("◉", "current"), ("■", "opened"), ("★", "best score"), ("⠤⠤", "equal score"),
-    ("◆", "none smaller is as good"), ("●", "other"),
+    ("◆", "best for its MACs"), ("●", "other"),
 )  # fmt: skip
 
 
@@ -162,11 +166,11 @@ def _draw_front(canvas: Canvas, frame: Frame, view: PlaneView) -> None:
         left, low = frame.cell(before.macs, before.f1)
         right, high = frame.cell(after.macs, after.f1)
         for column in range(left + 1, right):
-            canvas.put(column, low, "─", "green")
+            canvas.put_behind(column, low, "─", "green")
         for row in range(high + 1, low):
-            canvas.put(right, row, "│", "green")
+            canvas.put_behind(right, row, "│", "green")
         if high != low and right != left:
-            canvas.put(right, low, "╯", "green")
+            canvas.put_behind(right, low, "╯", "green")
 
 
 def _draw_axes(canvas: Canvas, frame: Frame) -> None:
@@ -179,17 +183,51 @@ def _draw_axes(canvas: Canvas, frame: Frame) -> None:
         row = frame.top + frame.dot_row(f1) // 4
         canvas.put(0, row, numbers.ratio(f1).rjust(frame.left - 2), "none")
         canvas.put(frame.left - 1, row, "┤", "dim")
-    edge = 0
-    for macs in levels(frame.macs_low, frame.macs_high, max(frame.columns // 14, 2)):
-        column, _ = frame.cell(macs, frame.f1_low)
-        label = f"{round(macs):,}"
-        start = column - len(label) // 2
-        if start > edge and start + len(label) <= canvas.width - len(" MACs"):
-            canvas.put(column, frame.bottom + 1, "┴", "dim")
-            canvas.put(start, frame.bottom + 2, label, "none")
-            edge = start + len(label) + 1
+    for column, start, label in macs_labels(frame, canvas.width - len(" MACs")):
+        canvas.put(column, frame.bottom + 1, "┴", "dim")
+        canvas.put(start, frame.bottom + 2, label, "none")
     canvas.put(0, 0, "F1", "bold")
     canvas.put_if_free(canvas.width - 5, frame.bottom + 2, " MACs", "bold")
+
+
+def macs_labels(frame: Frame, end: int) -> list[tuple[int, int, str]]:
+    """Column, start and words of the labels below the plane, in full where two have room."""
+    found: list[tuple[int, int, str]] = []
+    for wanted in range(max(frame.columns // 14, 2), 10):
+        for is_short in (False, True):
+            shown, edge = [], 0
+            for macs in levels(frame.macs_low, frame.macs_high, wanted):
+                column, _ = frame.cell(macs, frame.f1_low)
+                label = short_macs(round(macs)) if is_short else f"{round(macs):,}"
+                start = column - len(label) // 2
+                if start > edge and start + len(label) <= end:
+                    shown.append((column, start, label))
+                    edge = start + len(label) + 1
+            if len(shown) >= ENOUGH:
+                return shown
+            found = max(found, shown, key=len)
+    return found
+
+
+def short_macs(macs: int) -> str:
+    """Millions, or thousands below one: 1.25M, 850k."""
+    unit, sign = (1_000_000, "M") if macs >= 1_000_000 else (1_000, "k")
+    return f"{macs / unit:.4f}".rstrip("0").rstrip(".") + sign
+
+
+def legend_lines(items: Items, width: int, most: int = 1) -> list[str]:
+    """What signs are, in at most so many lines; those without room are left out."""
+    lines = [""]
+    for sign, meaning in items:
+        item = f"{sign} {meaning}"
+        for at in range(len(lines) - 1, most):
+            if at == len(lines):
+                lines.append("")
+            longer = f"{lines[at]}  {item}" if lines[at] else item
+            if cell_len(longer) <= width:
+                lines[at] = longer
+                break
+    return [line for line in lines if line]
 
 
 def _draw_points(canvas: Canvas, frame: Frame, view: PlaneView, cursor: int | None) -> None:
@@ -233,6 +271,7 @@ def mark_of(point: PlanePoint) -> str:
 
 
 def style_of(point: PlanePoint, cursor: int | None) -> str:
-    """How a point is written; the selected one reversed."""
-    style = "bold yellow" if point.is_current else "green" if point.is_front else ""
-    return f"{style} reverse".strip() if point.number == cursor else style
+    """How a point is written; the selected one reversed, in no colour, legible in any theme."""
+    if point.number == cursor:
+        return "bold reverse"
+    return "bold yellow" if point.is_current else "green" if point.is_front else ""

@@ -57,7 +57,7 @@ class ScorePanel(Widget):
     def render(self) -> Text:
         """The figures, or a word while there are none."""
         if self.view is None:
-            return Text("opening the model …", style="dim")
+            return Text("MACs, F1 and score: no model is open yet", style="dim")
         return score_text(self.view, self.size.width, is_low=self.is_low)
 
 
@@ -71,8 +71,9 @@ def score_text(view: ScoreView, width: int, *, is_low: bool) -> Text:
     interval = "" if view.interval is None else "[{:.2f}, {:.2f}]".format(*view.interval)
     if view.opened is None and view.before is None:
         return _alone(view, width, interval, live, is_low=is_low)
-    lines = [] if is_low else [_line(width, "", ("now", "dim"), Text("since opened", "dim"),
-                                     Text("last step", "dim"))]  # fmt: skip
+    since = Text("" if view.opened is None else "since opened", "dim")
+    step = Text("" if view.before is None else "last step", "dim")
+    lines = [] if is_low else [_line(width, "", ("now", "dim"), since, step)]
     lines.append(
         _line(
             width,
@@ -89,8 +90,7 @@ def score_text(view: ScoreView, width: int, *, is_low: bool) -> Text:
             (_figure(now.f1), live),
             _change(words[0], now.f1, opened.f1, ".4f", is_higher_better=True),
             _change(words[1], now.f1, before.f1, ".4f", is_higher_better=True),
-            _noted(view, interval) if is_low else view.f1_notes,
-            beside="" if is_low else interval,
+            _noted(view, interval),
             closes_up=is_low,
         )
     )
@@ -151,17 +151,15 @@ def _line(
     step: Text,
     notes: tuple[str, ...] = ("",),
     *,
-    beside: str = "",
     closes_up: bool = False,
 ) -> Text:
-    """One line; what stands beside the figure takes room of the first change, the note the rest.
+    """One line; the note takes what is left of it.
 
     `closes_up`: where there is no change to show, the note has its room too.
     """
     text = Text(title.ljust(6), style="bold")
-    beside = f" {beside}" if beside else ""
-    figure = Text.assemble(now, (beside, "not bold dim"))
-    cells = [(figure, 10 + len(beside)), (since, 21 - len(beside)), (step, 16)]
+    figure = Text.assemble(now)
+    cells = [(figure, 10), (since, 21), (step, 16)]
     if closes_up and not since and not step:
         cells = [(figure, 10), (Text(""), 1)]
     for cell, room in cells:

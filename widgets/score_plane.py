@@ -34,6 +34,8 @@ class ScorePlane(Widget, can_focus=True):
         "No F1 has been measured yet: e on the main screen measures it.", layout=False
     )
     """What is written where there is no point."""
+    has_first = True
+    """Whether a point is selected before the user selects one."""
 
     class Moved(Message):
         """Another point is selected."""
@@ -47,11 +49,21 @@ class ScorePlane(Widget, can_focus=True):
 
     def watch_view(self, view: PlaneView | None) -> None:
         """Keep the cursor on a point that is there."""
-        points = {} if view is None else {point.number: point for point in view.points}
-        if self.cursor not in points:
-            self.cursor = next(
-                (n for n, point in points.items() if point.is_current), next(iter(points), None)
-            )
+        if self.selected is None:
+            self.cursor = self._first if self.has_first else None
+
+    @property
+    def selected(self) -> PlanePoint | None:
+        """The point under the cursor."""
+        points = () if self.view is None else self.view.points
+        return next((point for point in points if point.number == self.cursor), None)
+
+    @property
+    def _first(self) -> int | None:
+        """Where a cursor begins: the current point, the best, or any."""
+        points = () if self.view is None else self.view.points
+        order = sorted(points, key=lambda point: (not point.is_current, not point.is_best))
+        return order[0].number if order else None
 
     def watch_cursor(self, cursor: int | None) -> None:
         """Tell."""
@@ -73,14 +85,16 @@ class ScorePlane(Widget, can_focus=True):
             return first, second, point.number
 
         order = [point.number for point in sorted(points, key=place)]
-        if self.cursor in order:
+        if self.cursor not in order:
+            self.cursor = self._first
+        else:
             at = order.index(self.cursor) + step
             self.cursor = order[min(max(at, 0), len(order) - 1)]
 
     def action_choose(self) -> None:
         """Tell that the point is chosen."""
-        if self.cursor is not None:
-            self.post_message(self.Chosen(self.cursor))
+        if self.selected is not None:
+            self.post_message(self.Chosen(self.selected.number))
 
     def on_click(self, event: events.Click) -> None:
         """Select the point nearest to the mouse; a double click chooses it."""

@@ -25,7 +25,8 @@ class SidePanels(Vertical):
     DEFAULT_CSS = """
     SidePanels {
         background: $surface;
-        & > .panel { border: round $panel-lighten-2; border-title-color: $text-muted; height: 1fr; }
+        & > .panel { border: round $panel-lighten-2; border-title-color: $text-muted;
+            border-subtitle-color: $text-muted; height: 1fr; }
         & > LayerPanel.panel { height: 7fr; }
         & > Curves.panel { height: 5fr; }
         & > ClassPanel.panel { height: 4fr; }

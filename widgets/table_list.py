@@ -13,6 +13,10 @@ from widgets import numbers
 from widgets.line_list import LineList, Parts
 
 GAP = "  "
+SPARE = 3
+"""Cells that the free column may be wider than its longest cell."""
+AT_RIGHT = 1
+"""Cells that stay empty beside the scrollbar."""
 
 
 class Column(msgspec.Struct, frozen=True):
@@ -49,7 +53,13 @@ class TableView(msgspec.Struct, frozen=True, kw_only=True):
 class TableList(LineList):
     """The rows below the heading, which `heading` writes."""
 
+    DEFAULT_CSS = """
+    TableList { scrollbar-gutter: stable; }
+    """
+
     view: reactive[TableView] = reactive(TableView())
+    _free = 0
+    """Cells that the free column needs."""
 
     @property
     def count(self) -> int:
@@ -69,10 +79,11 @@ class TableList(LineList):
     def parts(self, index: int, width: int) -> Parts:
         """A row."""
         row = self.view.rows[index]
-        return ((line(self.view.columns, row.cells, width), row.style),)
+        return ((line(self.view.columns, row.cells, width - AT_RIGHT, self._free), row.style),)
 
     def watch_view(self, before: TableView, view: TableView) -> None:
         """Keep the cursor on its row; on the first place it stays there."""
+        self._free = free_width(view)
         if not self.is_mounted:
             return
         if self.cursor == 0:
@@ -88,8 +99,19 @@ class TableList(LineList):
         self.cursor = next(found, self.cursor)
 
 
-def line(columns: tuple[Column, ...], cells: tuple[str, ...], width: int) -> str:
-    """Cells in their columns, in a line of at most a width."""
+def free_width(view: TableView) -> int:
+    """Cells that the column without a width needs for its longest cell and its title."""
+    free = [at for at, column in enumerate(view.columns) if not column.width]
+    cells = [row.cells[at] for at in free for row in view.rows]
+    return max(map(cell_len, (*cells, *(view.columns[at].title for at in free))), default=0)
+
+
+def line(columns: tuple[Column, ...], cells: tuple[str, ...], width: int, free: int = 0) -> str:
+    """Cells in their columns, in a line of at most a width.
+
+    Args:
+        free: cells that the column without a width needs, if it shall not take all that is left.
+    """
     shown = [
         (column, cell)
         for column, cell in zip(columns, cells, strict=True)
@@ -97,13 +119,27 @@ def line(columns: tuple[Column, ...], cells: tuple[str, ...], width: int) -> str
     ]
     fixed = sum(column.width for column, _ in shown) + len(GAP) * max(len(shown) - 1, 0)
     room = max(width - fixed, 4)
+    if free:
+        room = min(room, free + SPARE)
     words = []
     for column, cell in shown:
         wide = column.width or room
-        short = numbers.shortened(cell, wide)
+        short = whole_items(cell, wide)
         pad = " " * (wide - cell_len(short))
         words.append(pad + short if column.is_right else short + pad)
     return numbers.shortened(GAP.join(words).rstrip(), width)
+
+
+def whole_items(text: str, width: int) -> str:
+    """Text of at most `width` cells; of a list, items are left out rather than cut."""
+    if cell_len(text) <= width:
+        return numbers.shortened(text, width)
+    items = text.split(", ")
+    for count in range(len(items) - 1, 0, -1):
+        head = ", ".join(items[:count]) + ", …"
+        if cell_len(head) <= width:
+            return numbers.shortened(head, width)
+    return numbers.shortened(text, width)
 
 
 def heading(view: TableView, width: int) -> Text:
@@ -111,4 +147,5 @@ def heading(view: TableView, width: int) -> Text:
     if not view.rows:
         return Text("")
     titles = tuple(column.title for column in view.columns)
-    return Text(line(view.columns, titles, width), style="bold", no_wrap=True)
+    words = line(view.columns, titles, width, free_width(view))
+    return Text(words.replace(", …", "   "), style="bold", no_wrap=True)

@@ -1,4 +1,4 @@
-"""The track of a replay: jobs as lines, epochs, evaluations and edits as marks on them.
+"""The track of a replay: jobs and searches as lines, epochs, F1s and edits as marks on them.
 
 Marks that would overlap merge: an edit hides an evaluation, that an epoch; several edits in one
 cell are counted.
@@ -10,14 +10,14 @@ from collections.abc import Iterable
 import msgspec
 from rich.text import Text
 
-JOBS = {"fine-tune": "━", "recover": "═", "evaluate": "╌", "measure": "╌"}
-STYLES = {"fine-tune": "cyan", "recover": "green", "evaluate": "", "measure": ""}
+JOBS = {"fine-tune": "━", "recover": "═", "evaluate": "╌", "measure": "╌", "search": "≈"}
+STYLES = {"fine-tune": "cyan", "recover": "green", "evaluate": "", "measure": "", "search": ""}
 IDLE = "─"
 EPOCH, EVALUATION, MANY, HERE, MARK = "┿", "◆", "*", "┃", "A"
 LEGEND = (
     ("○ ● w b g", "edits: off, on, width, bottleneck, groups; k kernel, + widen, r rank, h head"),
     ("2 … 9 *", "that many edits there, or ten and more"),
-    ("━ ═ ╌ ─", "fine-tune, recover, evaluate or measure; nothing ran"),
+    ("━ ═ ╌ ≈ ─", "fine-tune, recover, evaluate or measure; a search; nothing ran"),
     ("┿ ◆", "an epoch was over; F1 was measured"),
     ("┃ A", "the moment that is shown; the one to compare with"),
 )
@@ -25,7 +25,7 @@ LEGEND = (
 
 
 class JobSpan(msgspec.Struct, frozen=True):
-    """A run of a job; shares of the whole, 0..1."""
+    """A run of a job or a search; shares of the whole, 0..1."""
 
     start: float
     end: float
@@ -47,9 +47,9 @@ Cells = tuple[tuple[str, str], ...]
 
 
 def job_cells(track: Track, width: int) -> Cells:
-    """Jobs with their epochs; longer kinds of jobs hide shorter ones."""
+    """Jobs with their epochs; what trains hides what measures, and that a search beside it."""
     cells = [(IDLE, "dim")] * width
-    for kind in ("evaluate", "measure", "recover", "fine-tune"):
+    for kind in ("search", "evaluate", "measure", "recover", "fine-tune"):
         for span in track.jobs:
             if span.kind == kind:
                 first, last = cell_at(span.start, width), cell_at(span.end, width)

@@ -42,7 +42,7 @@ COLUMNS = (
     Column("std", "std", 5 + BAR_WIDTH, 2, "standard deviation of the weights"),
     Column("weights", "weights", 10, 10, "how many weights there are from lowest to highest"),
     Column("worth", "worth F1", 8, 7, "F1 that cutting a unit may cost before it stops paying"),
-    Column("cost", "cost F1", 8, 9, "change of F1 that was measured with the unit off"),
+    Column("cost", "cost F1", 8, 9, "F1 lost with the unit off, as measured; negative is a gain"),
     Column("kept", "kept", 5, 11, "importance of the weights that the last edit kept"),
 )
 NAMES = tuple(column.name for column in COLUMNS)
@@ -86,6 +86,7 @@ def scale(rows: Sequence[Row]) -> Scale:
         "output": max((len(row.output) for row in rows), default=0),
         "macs": len(f"{max((row.macs for row in rows), default=0):,}"),
         "params": len(f"{max((row.params for row in rows), default=0):,}"),
+        "cost": max((len(_cost(row)) for row in rows), default=0),
     }
     filled = set(NAMES) - set(ABSENT)
     filled |= {"weights"} if any(row.weights for row in rows) else set()
@@ -230,9 +231,8 @@ def _text(name: str, row: Row) -> str:
             return "" if value is None else str(value)
         case "worth" if row.level == "unit" and row.unit:
             return "needed" if row.worth is None else numbers.ratio(row.worth, 4)
-        case "cost" if row.cost is not None:
-            old = "~" if row.is_cost_old else ""
-            return old + _short(numbers.signed(row.cost.best, ".4f"))
+        case "cost":
+            return _cost(row)
         case "kept" if row.kept is not None:
             return f"{row.kept:.0%}" if row.kept in (0, 1) else f"{row.kept:.1%}"
     return ""
@@ -247,9 +247,18 @@ def _changed(name: str, row: Row) -> str:
     return numbers.signed(value, ",d")
 
 
-def _short(text: str) -> str:
-    """A change without its leading zero."""
-    return text.replace("0.", ".", 1) if text[1:3] == "0." else text
+def _cost(row: Row) -> str:
+    """What a unit was measured to cost; where the network has changed since, in which variant."""
+    if row.cost is None:
+        return ""
+    of = f"v{row.cost.measured_from} " if row.is_cost_old else ""
+    return of + lost(-row.cost.best)
+
+
+def lost(f1: float) -> str:
+    """F1 lost, without its leading zero; negative where it was gained."""
+    figure = numbers.ratio(abs(f1), 4)
+    return f"{numbers.MINUS if f1 < 0 and figure != '.0000' else ''}{figure}"
 
 
 def sparkline(weights: Iterable[LayerStats], width: int) -> str:

@@ -54,6 +54,8 @@ class Filtered(msgspec.Struct, frozen=True):
     """Rows that must be unfolded for every match to be seen."""
     first: str
     """Path of the first match, empty where there is none."""
+    matches: int
+    """How many rows match, without what is inside of those."""
 
 
 def children_of(rows: Iterable[Row], sort: str = "") -> Children:
@@ -95,6 +97,7 @@ def filtered(rows: Iterable[Row], text: str) -> Filtered:
     inside: set[str] = set()
     parents: set[str] = set()
     first = ""
+    matches = 0
     for row in rows:
         by_path[row.path] = row
         if row.parent in inside:  # of a match that has rows, the folds decide
@@ -102,11 +105,12 @@ def filtered(rows: Iterable[Row], text: str) -> Filtered:
         elif all(test(row) for test in tests):
             inside.add(row.path)
             first = first or row.path
+            matches += 1
             above = row.parent
             while above and above not in parents:
                 parents.add(above)
                 above = by_path[above].parent
-    return Filtered(frozenset(inside | parents), frozenset(parents), first)
+    return Filtered(frozenset(inside | parents), frozenset(parents), first, matches)
 
 
 def unknown_words(text: str) -> tuple[str, ...]:

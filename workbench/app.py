@@ -1,14 +1,11 @@
 """The application: keys to requests, events to the screen. Only the source makes a replay."""
 
 import asyncio
-import gc
 import signal
 from collections.abc import Callable
 from pathlib import Path
 from typing import ClassVar
 
-from textual._styles_cache import StylesCache
-from textual.await_complete import AwaitComplete
 from textual.binding import Binding as AnyBinding
 from textual.binding import BindingType
 from textual.driver import Driver as AnyDriver
@@ -21,6 +18,8 @@ from sessions.edits import Edit
 from sessions.events import (
     AnyEvent,
     CutDescribed,
+    DataOpened,
+    EditRejected,
     JobFailed,
     JobFinished,
     ModelOpened,
@@ -34,7 +33,7 @@ from sessions.state import SessionState
 from widgets import timeline
 from widgets.binding import Binding
 from widgets.job_line import JobLine
-from widgets.network_tree import NetworkTree
+from widgets.network_tree import MARKING, NetworkTree
 from widgets.replay_bar import ReplayBar
 from widgets.title_line import TitleLine
 from workbench import keymap, replaying, themes
@@ -57,6 +56,7 @@ from workbench.screens.recipe import RecipeScreen
 from workbench.screens.reshape import ReshapeScreen
 from workbench.screens.samples import SamplesScreen
 from workbench.session import RequestError
+from workbench.tidying import Tidy, settle_memory
 from workbench.toasts import describe
 
 EDITING = frozenset(
@@ -65,13 +65,11 @@ EDITING = frozenset(
         "distil", "samples", "evaluate", "stop", "pause", "resume", "carry_over", "save",
     }
 )  # fmt: skip
-TIDY_S = 0.5
-"""Seconds from a closed screen to the collection of what it leaves."""
 PALETTE = Binding("ctrl+p", "command_palette", "Palette", tooltip="Every command, by name")
 REPLAYING = frozenset({"play", "step", "seek", "speed", "start", "end", *replaying.JUMPS})
 
 
-class WorkbenchApp(Replaying, PanelsApp, Looks):
+class WorkbenchApp(Replaying, PanelsApp, Tidy, Looks):
     """Shows a live session or a recorded one."""
 
     TITLE = "workbench"
@@ -79,7 +77,7 @@ class WorkbenchApp(Replaying, PanelsApp, Looks):
     CSS = (
         themes.COLOURLESS_CSS
         + """
-    ToastRack { dock: top; align: right top; margin: 1 0 0 0; }  /* below lie score and job */
+    Toast { width: 42%; max-width: 76; }  /* as wide as the panels: it cuts no words of them */
     """
     )
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -135,10 +133,10 @@ class WorkbenchApp(Replaying, PanelsApp, Looks):
         Binding("minus", "speed(-1)", "Slower", show=False, id="slower", tooltip="Replay speed"),
         Binding(
             "right_square_bracket", "seek(10)", "Seek", key_display="[]",
-            tooltip="Ten seconds forward or back", id="seek",
+            tooltip="Ten seconds back or forward", id="seek",
         ),
         Binding("left_square_bracket", "seek(-10)", "Seek back", show=False, id="seek_back",
-                tooltip="Ten seconds forward or back"),
+                tooltip="Ten seconds back or forward"),
         Binding("0", "start", "Start", show=False, tooltip="To the start of the recording"),
         Binding("9", "end", "End", key_display="9", tooltip="To the end of the recording"),
         *replaying.BINDINGS,
@@ -152,11 +150,12 @@ class WorkbenchApp(Replaying, PanelsApp, Looks):
         self.player = source if isinstance(source, Player) else None
         self.main = MainScreen(self.config.columns, self.config.convention)
         self._stop_asked = False
+        self._refusal = ""
+        """Why the last edit was not made; empty when something else happened since."""
         self._offered = (False, False, False, False)
         """Whether a job can be stopped, resumed, carried over, learned from: for the footer."""
         self._shown: tuple[SessionState | None, str] = (None, "")
         self._play_task: asyncio.Task[None] | None = None
-        self._is_tidying_due = False
         self.set_keymap(keymap.keymap(self.config.keys, contexts()))
 
     def get_driver_class(self) -> type[AnyDriver]:
@@ -174,6 +173,7 @@ class WorkbenchApp(Replaying, PanelsApp, Looks):
             self.go_live()
         if self.player is not None:
             self.call_after_refresh(settle_memory)
+            self.main.query_one(NetworkTree).can_mark = False
             self.player.listener = self._show
             self._play_task = asyncio.create_task(self.player.run())
             self._show()
@@ -184,6 +184,8 @@ class WorkbenchApp(Replaying, PanelsApp, Looks):
         self.live.listener = self.take
         self.call_after_refresh(self.live.start)
         self.main.query_one(ReplayBar).display = False
+        self.main.remove_class("-replay")
+        self.main.query_one(NetworkTree).can_mark = True
         self._show()
         self.refresh_bindings()
 
@@ -196,18 +198,6 @@ class WorkbenchApp(Replaying, PanelsApp, Looks):
         signal.signal(signal.SIGCONT, lambda *_: None)
         if self._loop is not None:
             self._loop.call_soon_threadsafe(self.exit)
-
-    def pop_screen(self) -> AwaitComplete:
-        """A closed screen is tens of thousands of objects that only the collector frees."""
-        if not self._is_tidying_due:
-            self._is_tidying_due = True
-            self.set_timer(TIDY_S, self._tidy)
-        return super().pop_screen()
-
-    def _tidy(self) -> None:
-        self._is_tidying_due = False
-        StylesCache.get_inner_outer.cache_clear()  # it holds the lines of widgets that are gone
-        gc.collect()
 
     async def on_unmount(self) -> None:
         """Let the processes save."""
@@ -229,6 +219,7 @@ class WorkbenchApp(Replaying, PanelsApp, Looks):
             self.exit(live.problem, return_code=1)
             return
         if live.state is not self._shown[0] or live.log_error != self._shown[1]:
+            self._refusal = event.reason if isinstance(event, EditRejected) else ""
             self._show()
         self.take_answer(event)
         if isinstance(event, RanksDescribed) and isinstance(self.screen, ReshapeScreen):
@@ -237,7 +228,7 @@ class WorkbenchApp(Replaying, PanelsApp, Looks):
             self.screen.take_cut(event)
         if isinstance(event, SamplesDrawn) and isinstance(self.screen, SamplesScreen):
             self.screen.take_samples(event)
-        if isinstance(event, ModelOpened):
+        if isinstance(event, ModelOpened | DataOpened):
             self.call_after_refresh(settle_memory)
         if (toast := describe(event, live.state)) is not None:
             words, severity = toast
@@ -250,7 +241,7 @@ class WorkbenchApp(Replaying, PanelsApp, Looks):
         if self.live is not None:
             state = self.live.state
             self._shown = (state, self.live.log_error)
-            self.main.show(state, self.live.log_error)
+            self.main.show(state, self.live.log_error, refusal=self._refusal)
             offered = (
                 bool(state.running or state.queued),
                 state.resumable is not None,
@@ -309,6 +300,8 @@ class WorkbenchApp(Replaying, PanelsApp, Looks):
 
     def action_toggle_unit(self) -> None:
         """Switch the unit of the selected row."""
+        if self.live is not None and self.live.state.variant is None:
+            self._say_opening()
         self.main.query_one(NetworkTree).action_toggle_unit()
 
     def action_reshape(self) -> None:
@@ -316,6 +309,7 @@ class WorkbenchApp(Replaying, PanelsApp, Looks):
         state = self.live.state if self.live is not None else None
         path = self.main.query_one(NetworkTree).cursor
         if state is None or state.variant is None:
+            self._say_opening()
             return
         if not offers.offers(state.variant.network, path):
             self.notify(f"nothing to reshape at {path}: choose a stage, a unit or a 1x1 conv")
@@ -406,6 +400,7 @@ class WorkbenchApp(Replaying, PanelsApp, Looks):
         """Ask for a file and save."""
         live = self.live
         if live is None or live.state.current is None:
+            self._say_opening()
             return
         source = Path(live.state.source)
         name = f"{source.stem}-v{live.state.current}{source.suffix}"
@@ -473,6 +468,9 @@ class WorkbenchApp(Replaying, PanelsApp, Looks):
         if self.player is not None:
             self.player.seek_share(1.0)
 
+    def _say_opening(self) -> None:
+        self.notify("the model is still opening", severity="warning")
+
     def _ask(self, request: Callable[[LiveSession], None]) -> None:
         live = self.live
         if live is not None:
@@ -488,20 +486,10 @@ class WorkbenchApp(Replaying, PanelsApp, Looks):
 def contexts() -> tuple[list[AnyBinding], list[AnyBinding]]:
     """The keys of a live session, and those of a replay."""
     own = keymap.gathered(WorkbenchApp.BINDINGS)
-    shared = keymap.gathered(NetworkTree.BINDINGS, MainScreen.BINDINGS)
+    tree, screen = keymap.gathered(NetworkTree.BINDINGS), keymap.gathered(MainScreen.BINDINGS)
     live, replay = (
-        [*(b for b in own if b.action.partition("(")[0] not in without), *shared]
+        [b for b in own if b.action.partition("(")[0] not in without]
         for without in (REPLAYING, EDITING)
     )
-    return live, replay
-
-
-def settle_memory() -> None:
-    """Take what start-up made out of the garbage collector's sight.
-
-    Walking it again and again would stop the screen for a tenth of a second at a time. What is
-    made later is mostly painted lines, which only the collector frees: few at a time.
-    """
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(2_000, 5, 100)
+    looking = [binding for binding in tree if binding.action not in MARKING]
+    return [*live, *tree, *screen], [*map(replaying.told, replay), *looking, *screen]

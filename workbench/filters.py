@@ -15,6 +15,8 @@ from textual.filter import LineFilter
 from widgets.glyphs import UPPER_HALF, ascii_text, shade
 
 STEPS = 20
+SIGNS = frozenset("●○◉◆★■✓*")
+"""Signs that are read like letters."""
 MARKED = 1.4
 """Contrast of two backgrounds from which on one of them is a mark."""
 
@@ -43,7 +45,7 @@ class Legible(LineFilter):
             return True
         if _is_photo(text, style):
             return False
-        return self._has_marks or any(letter.isalnum() for letter in text)
+        return self._has_marks or any(letter.isalnum() or letter in SIGNS for letter in text)
 
 
 class Colourless(LineFilter):
@@ -157,7 +159,7 @@ def _of_shade(style: Style | None) -> Style | None:
 
 
 def _stands_out(color: RichColor | None, background: Color) -> bool:
-    if color is None or color.triplet is None:
+    if color is None or color.is_default:
         return False
     return contrast(Color.from_rich_color(color), background) > MARKED
 

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from textual.app import App
-from textual.filter import LineFilter, Monochrome
+from textual.filter import ANSIToTruecolor, DimFilter, LineFilter, Monochrome
 from textual.notifications import SeverityLevel
 
 from workbench import themes
@@ -24,9 +24,13 @@ class Looks(App[str]):
         themes.register(self, config.theme)
 
     def get_line_filters(self) -> Sequence[LineFilter]:
-        """What every line passes; Textual's shades of grey are colours too."""
+        """What every line passes; Textual's shades of grey are colours too.
+
+        Without colours dim stays dim: Textual would make a colour of it, which is lost then.
+        """
+        without = (Monochrome, ANSIToTruecolor, DimFilter) if self.no_color else (Monochrome,)
         return [
-            *(line for line in super().get_line_filters() if not isinstance(line, Monochrome)),
+            *(line for line in super().get_line_filters() if not isinstance(line, without)),
             *self._filters_used,
         ]
 

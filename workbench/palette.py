@@ -9,6 +9,7 @@ from textual.command import DiscoveryHit, Hit, Hits, Provider
 from textual.content import Content
 from textual.types import IgnoreReturnCallbackType
 
+from workbench import replaying
 from workbench.themes import THEMES
 
 
@@ -53,6 +54,8 @@ class Actions(Provider):
             node, binding, _, _ = found[0]
             keys = dict.fromkeys(self.app.get_key_display(active.binding) for active in found)
             run = partial(self.app.run_action, binding.action, node)
+            if isinstance(self.app, replaying.Replaying) and self.app.player is not None:
+                binding = replaying.told(binding)
             yield Command(binding.description, " ".join(keys), binding.tooltip, run)
         for theme in THEMES:
             now = ", shown now" if theme.name == self.app.theme else ""

@@ -1,8 +1,11 @@
 """The keys of a replay beside play, step and seek: jumps, two moments compared, a branch."""
 
 import asyncio
+import dataclasses
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from textual.binding import Binding as AnyBinding
 
 from sessions.branching import branch
 from sessions.log import SessionError
@@ -40,6 +43,16 @@ BINDINGS = (
     Binding("z", "skip_idle", "Idle times", show=False,
             tooltip="Cut times in which nothing happened short, or play them too"),
 )  # fmt: skip
+
+
+TOOLTIPS = {"search": "Searches as they were: scans, studies and the autopilot"}
+"""Of actions that do less in a replay."""
+
+
+def told(binding: AnyBinding) -> AnyBinding:
+    """A binding as the help of a replay tells it."""
+    tooltip = TOOLTIPS.get(binding.action, binding.tooltip)
+    return dataclasses.replace(binding, tooltip=tooltip)
 
 
 class Replaying(Base):

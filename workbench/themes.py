@@ -45,6 +45,10 @@ USUAL_CONTRAST = 4.5
 COLOURLESS_CSS = """
 NetworkTree:nocolor > .tree--cursor { text-style: reverse; }
 OptionList:nocolor > .option-list--option-highlighted { text-style: reverse; }
+Input:nocolor > .input--placeholder { text-style: dim italic; }
+Input:nocolor:focus { text-style: underline; }
+ChoiceField:nocolor:focus { text-style: reverse; }
+Button.-primary:nocolor { text-style: bold underline; }
 Button:nocolor:focus { text-style: reverse; }
 LineList:nocolor:blur > .lines--cursor { background: $surface; text-style: underline; }
 Toast:nocolor { border: round $foreground; padding: 0 1; }

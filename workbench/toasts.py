@@ -43,8 +43,9 @@ def describe(event: AnyEvent | Unknown, state: SessionState) -> tuple[str, Sever
             return f"{text(edit)}: {what}", "information"
         case EditRejected(reason=reason):
             return reason, "error"
-        case JobFailed(reason=reason):
-            return reason, "error"
+        case JobFailed(job=number, reason=reason):
+            job = state.jobs[number]
+            return f"{job.kind} of v{job.variant} failed: {reason}", "error"
         case JobFinished(reason=reason) if reason:
             return reason, "warning"
         case JobFinished(job=number, checkpoint=str(), evaluation=Evaluation()) if (

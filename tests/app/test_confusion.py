@@ -200,3 +200,34 @@ async def test_the_screen_of_a_variant_without_f1_says_so() -> None:
         assert "e measures it" in str(screen.query_one(ConfusionMap).render())
         await pilot.press("escape")
         assert app.screen is not screen
+
+
+def test_long_names_are_whole_where_cells_stay_wide() -> None:
+    name = "food-and-garden-waste"
+    found = lines(confusion_text(many((name, *CONTEST[:8])), 114))
+    assert found[1].startswith(f"{name} ")
+    words = most_frequent(many((name, "short")), 2, width=80).plain
+    assert f"short taken for {name}" in words
+
+
+def test_without_colours_only_what_is_found_and_the_cursor_are_reversed() -> None:
+    text = confusion_text(view(), 70, (0, 2), None)
+    reversed_ = {
+        text.plain[span.start : span.end].strip()
+        for span in text.spans
+        if (Style.parse(span.style) if isinstance(span.style, str) else span.style).reverse
+    }
+    assert reversed_ == {"30", "9", "[2]"}
+    bold = {
+        text.plain[span.start : span.end].strip()
+        for span in text.spans
+        if isinstance(span.style, Style) and span.style.bold and not span.style.reverse
+    }
+    assert bold == {"8", "1"}
+
+
+def test_shades_are_told_in_words_where_there_is_room() -> None:
+    assert f1_text(view(), 114).plain.endswith("green: found, red: taken for another")
+    assert f1_text(view(), 74).plain.endswith("green: found, red: not")
+    assert f1_text(view(), 50).plain == f1_text(view()).plain
+    assert "reversed: found" in f1_text(view(), 114, is_colourless=True).plain

@@ -5,7 +5,7 @@ from typing import Any, get_args
 
 import pytest
 
-from sessions import events
+from sessions import edits, events
 from sessions.codec import Header, Record
 from sessions.events import AnyEvent, JobProgressed, Unknown, VariantSelected
 from sessions.log import SessionLog
@@ -52,6 +52,23 @@ def test_a_job_is_named_by_what_it_does() -> None:
     finished = events.JobFinished(job=1, seconds=2.5)
     assert event_line(0.0, finished, state.jobs).words == "fine-tune of v0 is done, 2.5 s"
     assert event_line(0.0, finished, {}).words == "job 1 is done, 2.5 s"
+
+
+def test_edits_are_told_as_one_would_say_them() -> None:
+    edited = events.Edited(
+        variant=1, parent=0, edit=edits.UnitOff("stage1.unit3"), macs=1_597_440,
+        weights_sha256="", exact=True,
+    )  # fmt: skip
+    words = event_line(0.0, edited, {}).words
+    assert words == "v1 is v0 with stage1.unit3 off: 1,597,440 MACs, every kept weight unchanged"
+    cut = edits.Width("stage3", 210, criterion="taylor")
+    asked = events.EditRequested(variant=2, parent=1, edit=cut)
+    assert event_line(0.0, asked, {}).words == "asked for stage3 width 210 by Taylor score on v1"
+
+
+def test_a_waiting_job_is_named_by_what_it_is_to_do() -> None:
+    queued = events.JobQueued(job=1, job_kind="evaluate", variant=0)
+    assert event_line(0.0, queued, {}).words == "evaluation of v0 waits"
 
 
 def test_records_are_found_as_they_are_written(log: SessionLog, tmp_path: Path) -> None:

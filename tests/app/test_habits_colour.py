@@ -104,6 +104,32 @@ def test_text_on_a_background_that_allows_no_contrast_moves_the_background() -> 
     assert contrast(Color.from_rich_color(front), Color.from_rich_color(behind)) >= 7.0
 
 
+@pytest.mark.parametrize("sign", ["○", "◆", "★"])
+def test_a_sign_by_itself_is_told_from_its_background(sign: str) -> None:
+    faint = Style(color=RichColor.parse("#cb9000"), bgcolor=RichColor.parse("#dde6ee"))
+    (moved,) = Legible(4.5, has_marks=False).apply([Segment(sign, faint)], Color(255, 255, 255))
+    assert moved.style is not None
+    assert moved.style.color is not None
+    front, behind = Color.from_rich_color(moved.style.color), Color.parse("#dde6ee")
+    assert contrast(front, behind) >= 4.5
+
+
+async def test_without_colour_what_lies_below_a_dialog_is_dim(
+    measured: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("NO_COLOR", "1")
+    async with measured(Config(), (120, 40)) as (app, pilot):
+
+        def is_dim() -> list[bool]:
+            found = [segment for segment in lines_of(app)[-1] if "Help" in segment.text]
+            return [bool(style and style.dim and not style.bold) for _, style, _ in found]
+
+        assert is_dim() == [False]
+        await pilot.press("s")
+        await pilot.pause()
+        assert is_dim() == [True]
+
+
 async def test_without_colour_there_is_no_colour_code_on_any_screen(
     measured: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -13,6 +13,7 @@ from textual.widgets import Button, Input, OptionList, Static
 
 from sessions import edits
 from sessions.commands import SaveModel, StopJob
+from sessions.events import DataFailed
 from widgets.job_line import JobLine
 from widgets.key_footer import KeyFooter
 from widgets.network_tree import NetworkTree
@@ -149,9 +150,49 @@ async def test_the_footer_offers_what_the_selected_row_can_have(
         await until(pilot, lambda: "On/off" not in footer(app))
         assert "Reshape" in footer(app)
         tree.cursor = "stage1.unit1"  # it halves the resolution and has to stay
-        await until(pilot, lambda: app.main.query_one(KeyFooter).hidden == {"toggle_unit"})
+        await until(pilot, lambda: "On/off" not in footer(app))
+        hidden = app.main.query_one(KeyFooter).hidden
+        assert hidden == {"toggle_unit", "undo"}  # nothing was edited yet
         tree.cursor = "stage1.unit3"
         await until(pilot, lambda: "On/off" in footer(app))
+
+
+async def test_the_footer_offers_no_key_that_would_do_nothing(
+    staged: Any, until: Any, shows: Any
+) -> None:
+    app = WorkbenchApp(staged.live)
+    async with app.run_test(size=(160, 45), notifications=True) as pilot:
+        await until(pilot, lambda: {"Help", "Quit"} <= set(footer(app)))
+        needs_model = {"On/off", "Reshape", "Recover", "Fine-tune", "Eval", "Undo", "Save"}
+        assert needs_model.isdisjoint(footer(app))
+        # WHEN such a key is pressed all the same THEN it says why nothing happens
+        await pilot.press("space", "w", "s")
+        await pilot.pause()
+        toasts = [shows(toast) for toast in app.screen.query("Toast")]
+        assert any("the model is still opening" in " ".join(text.split()) for text in toasts)
+        # WHEN the model is open THEN only what needs data or an edit is left out
+        await until(pilot, lambda: staged.engine.commands)
+        staged.open_model()
+        await until(pilot, lambda: {"On/off", "Reshape", "Save"} <= set(footer(app)))
+        assert {"Recover", "Fine-tune", "Eval", "Undo"}.isdisjoint(footer(app))
+        staged.open_data()
+        await until(pilot, lambda: {"Recover", "Fine-tune", "Eval"} <= set(footer(app)))
+        assert "Undo" not in footer(app)
+        await pilot.press("space")
+        staged.confirm_edits()
+        await until(pilot, lambda: "Undo" in footer(app))
+        await pilot.press("u")
+        await until(pilot, lambda: "Undo" not in footer(app))
+
+
+async def test_data_that_failed_leave_the_key_that_tries_again(staged: Any, until: Any) -> None:
+    app = WorkbenchApp(staged.live)
+    async with app.run_test(size=(160, 45)) as pilot:
+        await until(pilot, lambda: staged.engine.commands)
+        staged.open_model()
+        staged.trainer.answer(DataFailed(source="/data/trashnet", reason="no images"))
+        await until(pilot, lambda: "Eval" in footer(app))
+        assert {"Recover", "Fine-tune"}.isdisjoint(footer(app))
 
 
 @pytest.mark.parametrize("width", [64, 80, 100])

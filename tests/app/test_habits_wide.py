@@ -76,11 +76,13 @@ def column(line: str, sign: str) -> int:
 @given(st.lists(NAMES.map(str.strip), min_size=2, max_size=6), st.integers(38, 120))
 def test_figures_of_classes_stand_under_each_other(names: list[str], width: int) -> None:
     rows = tuple(ClassRow(name, 0.5, -0.125, 50) for name in names)
-    lines = drawn(class_table(rows, width, 9), width)
+    title, *lines = drawn(class_table(rows, width, 9), width)
     assert len(lines) == len(names)
-    assert all(cell_len(line) <= width for line in lines)
-    for sign in ("█", ".500", "−0.125", "n 50"):
+    assert all(cell_len(line) <= width for line in (title, *lines))
+    for sign in ("█", ".500", "−0.125"):
         assert len({column(line, sign) for line in lines}) == 1, sign
+    assert {cell_len(line.rstrip()) for line in lines} == {cell_len(title.rstrip())}
+    assert all(line.rstrip().endswith(" 50") for line in lines)
 
 
 @given(st.lists(NAMES.map(str.strip), min_size=2, max_size=6, unique=True), st.integers(60, 120))

@@ -27,6 +27,7 @@ async def test_activity_shows_jobs_and_events_and_cancels_a_waiting_job(
         assert "25%" in lines[0]
         assert [line.split()[1] for line in lines[1:3]] == ["waiting", "waiting"]
         assert "opened published.pth: 1,688,940 MACs" in shows(events)
+        assert "x cancels" in app.screen.query_one(".panel-body").border_subtitle
         assert "step 10 of 40" not in shows(events)
         # WHEN the last one is cancelled
         await pilot.press("x")
@@ -73,6 +74,7 @@ async def test_enter_on_an_edit_goes_to_its_variant(opened_app: Any, staged: Any
         staged.live.undo()
         await pilot.press("L")
         await pilot.pause()
+        assert "x cancels" not in app.screen.query_one(".panel-body").border_subtitle
         await pilot.press("up", "enter")
         await pilot.pause()
         assert isinstance(app.screen, MainScreen)

@@ -6,11 +6,19 @@ from rich.cells import cell_len
 from sessions.score import CONTEST, PRESETS, Rule
 from widgets.channel_bars import ChannelRow, ChannelsView, channel_parts, heading
 from widgets.class_panel import ClassRow, class_table
-from widgets.curves import CurvesView, legend_text
+from widgets.curves import CurvesView, legend_text, whole_ticks
 from widgets.event_list import EventLine, event_parts
 from widgets.job_list import JobRow, job_parts
 from widgets.photo_grid import Photo, block_height, edge_for, grid_line
-from widgets.plane_drawing import PlanePoint, PlaneView, f1_of, frame_of, levels, plane_text
+from widgets.plane_drawing import (
+    PlanePoint,
+    PlaneView,
+    f1_of,
+    frame_of,
+    legend_lines,
+    levels,
+    plane_text,
+)
 
 
 def point(number: int, macs: int, f1: float, **changes: bool) -> PlanePoint:
@@ -90,6 +98,28 @@ def test_a_single_point_and_too_small_a_plane_are_no_error() -> None:
 def test_a_hundred_points_at_one_place_keep_the_selected_one_in_sight() -> None:
     points = [point(number, 1_083_210, 0.77) for number in range(100)]
     assert "v42" in plane_text(plane(*points), 42, 76, 18).plain
+
+
+def test_the_selected_point_is_told_in_one_style() -> None:
+    text = plane_text(plane(point(0, 900_000, 0.8), point(3, 1_083_210, 0.77)), 3, 76, 18)
+    styles = {str(span.style) for span in text.spans if text.plain[span.start] in "v3●◉"}
+    assert "bold reverse" in styles
+    assert not any("reverse" in style for style in styles - {"bold reverse"})
+
+
+@pytest.mark.parametrize("width", [30, 54, 76, 116])
+@pytest.mark.parametrize("macs", [(1_093_000, 1_690_000), (430_000, 445_000)])
+def test_two_places_are_named_below_the_plane(width: int, macs: tuple[int, int]) -> None:
+    drawn = plane_text(plane(*(point(n, x, 0.8) for n, x in enumerate(macs))), 0, width, 18)
+    axis = drawn.plain.splitlines()[-1].removesuffix("MACs").split()
+    assert len(axis) >= 2
+
+
+def test_a_legend_has_as_many_lines_as_it_may_and_no_item_in_part() -> None:
+    items = (("★", "best score"), ("◆", "best for its MACs"), ("●", "other"))
+    assert legend_lines(items, 40) == ["★ best score  ◆ best for its MACs"]
+    assert legend_lines(items, 40, 2) == ["★ best score  ◆ best for its MACs", "● other"]
+    assert legend_lines(items, 9) == ["● other"]
 
 
 def test_levels_are_round_and_lie_between_the_ends() -> None:
@@ -176,6 +206,13 @@ def test_the_legend_names_the_letters_and_the_lines_that_are_drawn() -> None:
     assert legend_text(CurvesView((), ()), 60, "F1").plain == "F1"
 
 
+def test_measurements_have_whole_numbers_none_twice() -> None:
+    points = tuple((float(at), 0.5) for at in range(10))
+    assert whole_ticks(points) == [0, 4, 9]
+    assert whole_ticks(points[:2]) == [0, 1]
+    assert whole_ticks(points[:1]) == [0]
+
+
 def drawn(rows: tuple[ClassRow, ...], width: int, height: int) -> list[str]:
     from rich.console import Console
 
@@ -188,7 +225,7 @@ def drawn(rows: tuple[ClassRow, ...], width: int, height: int) -> list[str]:
 def test_classes_show_the_change_since_the_step_before_where_there_is_room() -> None:
     rows = (ClassRow("glass", 0.5, -0.25, 9, 0.125), ClassRow("metal", 0.75, 0.5, 9, -0.0625))
     wide = drawn(rows, 70, 6)
-    assert wide[0].split() == ["F1", "vs", "opened", "vs", "before"]
-    assert wide[1].split()[-4:] == ["−0.250", "+0.125", "n", "9"]
-    for width, height in ((46, 6), (70, 2)):
-        assert drawn(rows, width, height)[0].split()[-3:] == ["−0.250", "n", "9"]
+    assert wide[0].split() == ["F1", "±", "opened", "±", "before", "images"]
+    assert wide[1].split()[-3:] == ["−0.250", "+0.125", "9"]
+    assert drawn(rows, 36, 6)[1].split()[-2:] == ["−0.250", "9"]
+    assert drawn(rows, 70, 2)[0].split()[-3:] == ["−0.250", "n", "9"]

@@ -12,9 +12,10 @@ from sessions.events import (
     ChannelsDescribed,
     JobFinished,
 )
-from widgets.channel_bars import ChannelBars
+from widgets.channel_bars import ChannelBars, heading
 from widgets.confusion import ConfusionMap
 from widgets.event_list import EventList
+from widgets.network_tree import NetworkTree
 from widgets.score_plane import ScorePlane
 from workbench.app import WorkbenchApp
 from workbench.player import Player
@@ -170,7 +171,9 @@ async def test_a_criterion_that_needs_images_offers_to_measure_and_then_asks(
         await pilot.press("b")
         await pilot.pause()
         await pilot.press(*"cccccc")
-        assert "by taylor: not measured on images yet; m measures" in words(app.screen, "#cut")
+        assert "by Taylor score: not measured on images yet; m measures" in words(
+            app.screen, "#cut"
+        )
         await pilot.press("m")
         await until(pilot, lambda: isinstance(staged.trainer.commands[-1], RunJob))
         job = staged.trainer.commands[-1]
@@ -225,3 +228,18 @@ async def test_panels_of_a_replay_follow_it_and_change_nothing(recorded: Path, k
         if isinstance(screen, ConfusionScreen):
             assert screen.query_one(ConfusionMap).view is None
     assert (recorded / "session.jsonl").read_bytes() == before
+
+
+async def test_channels_of_a_stage_say_where_its_others_come_from(
+    opened_app: Any, shows: Any
+) -> None:
+    async with opened_app((120, 36)) as (app, pilot):
+        app.main.query_one(NetworkTree).cursor = "stage1"
+        await pilot.press("b")
+        await pilot.pause()
+        assert "stage1 adds 54 channels to the 6 of init" in words(app.screen, "#what")
+        await pilot.press("tab")
+        await pilot.pause()
+        drawn = words(app.screen, "#heading")
+        bars = app.screen.query_one(ChannelBars)
+        assert drawn == heading(bars.scrollable_content_region.width)

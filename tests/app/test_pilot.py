@@ -13,13 +13,15 @@ from textual.widgets._footer import FooterKey
 
 from sessions.commands import ApplyEdit, EvaluateNow, OpenData, OpenModel, RunJob, StopJob
 from sessions.edits import UnitOff, UnitOn
-from sessions.events import CommandFailed, DataFailed, ProcessExited
+from sessions.events import CommandFailed, DataFailed, EditRejected, ProcessExited
 from widgets.job_line import JobLine
+from widgets.key_footer import KeyFooter
 from widgets.layer_panel import LayerPanel
 from widgets.network_tree import NetworkTree
 from widgets.score_panel import ScorePanel
 from widgets.side_panels import SidePanels
 from widgets.title_line import TitleLine
+from workbench import tidying
 from workbench.app import WorkbenchApp
 from workbench.screens.dialogs import HelpScreen
 from workbench.session import Opening
@@ -49,7 +51,9 @@ class Screen:
 
     @property
     def toasts(self) -> list[str]:
-        return [str(toast.render()) for toast in self.app.screen.query("Toast")]
+        """Their words, without the titles that say how grave they are."""
+        found = [str(toast.render()) for toast in self.app.screen.query("Toast")]
+        return [words.removeprefix("Error\n").removeprefix("Warning\n") for words in found]
 
     @property
     def footer(self) -> set[str]:
@@ -456,6 +460,44 @@ async def test_data_that_does_not_open_is_told_and_stays_told(opened: Any, stage
         assert "1,688,940" in screen.text(ScorePanel)
 
 
+async def test_why_an_edit_was_refused_stays_on_the_line_until_something_happens(
+    opened: Any, staged: Any
+) -> None:
+    async with opened() as screen:
+        await screen.pilot.press("space")
+        asked = staged.engine.commands[-1]
+        assert "being checked" in screen.text(JobLine)
+        staged.engine.answer(
+            EditRejected(
+                variant=asked.variant, parent=asked.parent, edit=asked.edit, reason="no room [x]"
+            )
+        )
+        await screen.pilot.pause()
+        assert screen.text(JobLine).strip() == "no room [x]"
+        await screen.pilot.press("down")
+        await screen.pilot.pause()
+        assert screen.text(JobLine).strip() == "no room [x]"
+        await screen.pilot.press("space")
+        assert "no room" not in screen.text(JobLine)
+
+
+@pytest.mark.parametrize("size", [(80, 24), (120, 36), (200, 60)], ids=str)
+async def test_a_toast_leaves_score_job_and_the_facts_of_a_layer_in_sight(
+    size: tuple[int, int], opened: Any, shows: Any
+) -> None:
+    async with opened(size=size) as screen:
+        screen.app.notify("fine-tune of v2 failed: the disk is full: no space left")
+        await screen.pilot.pause()
+        (toast,) = screen.app.screen.query("Toast")
+        await screen.pilot.pause()
+        assert toast.region.height > 0
+        for kind in (ScorePanel, JobLine, KeyFooter):
+            assert not toast.region.overlaps(screen.app.main.query_one(kind).region)
+        panel = screen.app.main.query_one(LayerPanel)
+        words = max(len(line.rstrip()) for line in shows(panel).splitlines()[:1])
+        assert toast.region.x >= panel.region.x + words or toast.region.y >= panel.region.bottom
+
+
 async def test_a_session_that_cannot_be_written_says_so_until_it_can(
     opened: Any, staged: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -532,6 +574,30 @@ def _evaluation(f1: float) -> Any:
     return Evaluation(split="validation", images=200, f1=f1, accuracy=f1, classes=classes)
 
 
+async def test_what_closed_screens_leave_is_freed_when_nobody_types(
+    opened: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = [100.0]
+    freed: list[float] = []
+    monkeypatch.setattr(tidying, "monotonic", lambda: clock[0])
+    async with opened() as screen:
+        app = screen.pilot.app
+        await screen.pilot.press("question_mark", "escape")
+        monkeypatch.setattr(tidying.gc, "collect", lambda: freed.append(clock[0]))
+        app._look()
+        assert not freed
+        clock[0] += tidying.RESTED_S
+        app._look()
+        assert freed
+        # WHEN somebody types on and on THEN it is done all the same in the end
+        await screen.pilot.press("question_mark", "escape")
+        while len(freed) == 1:
+            clock[0] += 0.9
+            await screen.pilot.press("j")
+            app._look()
+        assert tidying.LATEST_S <= freed[1] - freed[0] <= tidying.LATEST_S + 2
+
+
 async def test_screens_that_were_closed_leave_nothing_in_memory(opened: Any) -> None:
     """A footer kept every key that it had drawn, and a cache the lines of closed screens."""
     async with opened() as screen:
@@ -541,7 +607,8 @@ async def test_screens_that_were_closed_leave_nothing_in_memory(opened: Any) -> 
             await screen.pilot.pause()
             await screen.pilot.press("escape")
             await screen.pilot.pause()
-        app._tidy()
+        app._tidy_by = 0.0
+        app._look()
         gone = (FooterKey, HelpScreen)
         kept = [o for o in gc.get_objects() if isinstance(o, gone) and not o.is_attached]
         lines = [o for o in gc.get_objects() if isinstance(o, StylesCache)]

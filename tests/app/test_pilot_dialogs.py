@@ -14,7 +14,7 @@ from widgets.score_panel import ScorePanel
 from workbench.screens.dialogs import HelpScreen, SaveScreen
 from workbench.screens.main import MainScreen
 from workbench.screens.recipe import RecipeScreen
-from workbench.screens.variants import VariantsScreen
+from workbench.screens.variants import CompareScreen, VariantsScreen
 
 
 def fill_in(screen: Any, field: str, typed: str) -> None:
@@ -31,7 +31,7 @@ async def test_help_lists_every_key_with_what_it_does(opened_app: Any, shows: An
         lines = [line.split() for line in text.splitlines()]
         for key, word in (("space", "Switch"), ("r", "Fit"), ("f", "Fine-tune")):
             assert any(line[:2] == [key, word] for line in lines), key
-        for key in ("F", "e", "u", "ctrl+r", "t", "s", "?", "q"):
+        for key in ("F", "e", "u", "^r", "t", "s", "?", "q"):
             assert any(line[:1] == [key] and len(line) > 1 for line in lines), key
         assert "MACs and F1 in one number" in text
         assert "Play" not in text
@@ -63,13 +63,29 @@ async def test_the_variants_dialog_starts_at_the_current_one_and_jumps(
         assert options.option_count == 3
         assert options.highlighted == 2
         text = shows(options)
-        assert "▸v2 off:stage1.unit3" in text
+        assert "▸v2 stage1.unit3 off" in text
         # WHEN
         await pilot.press("up", "up", "enter")
         # THEN
         assert isinstance(app.screen, MainScreen)
         assert staged.live.state.current == 0
         assert "1,688,940" in shows(app.main.query_one(ScorePanel))
+
+
+@pytest.mark.parametrize("size", [(80, 24), (120, 36), (200, 60)], ids=lambda size: str(size[0]))
+async def test_two_variants_side_by_side_hide_the_list_below(
+    size: tuple[int, int], opened_app: Any, staged: Any
+) -> None:
+    async with opened_app(size) as (app, pilot):
+        await pilot.press("space")
+        staged.confirm_edits()
+        await pilot.press("t")
+        await pilot.pause()
+        below = app.screen.query_one(".dialog").region
+        await pilot.press("up", "d")
+        await pilot.pause()
+        assert isinstance(app.screen, CompareScreen)
+        assert app.screen.query_one(".dialog").region.contains_region(below)
 
 
 async def test_escape_leaves_the_variants_as_they_were(opened_app: Any, staged: Any) -> None:
@@ -120,7 +136,7 @@ async def test_a_saved_file_and_a_failed_one_are_both_reported(
         toasts = [str(toast.render()) for toast in app.screen.query("Toast")]
         assert toasts == [
             f"saved {path} (1,234 bytes, 1,688,940 MACs, ptflops agrees)",
-            "cannot write x: no space left",
+            "Error\ncannot write x: no space left",
         ]
 
 

@@ -13,7 +13,7 @@ from widgets.job_line import JobLine
 from widgets.network_tree import NetworkTree
 from widgets.replay_bar import ReplayBar
 from widgets.score_panel import ScorePanel
-from workbench.app import WorkbenchApp
+from workbench.app import WorkbenchApp, contexts
 from workbench.player import Player
 from workbench.screens.dialogs import HelpScreen
 from workbench.screens.main import MainScreen
@@ -182,9 +182,23 @@ async def test_help_and_variants_open_and_edit_nothing(
         assert "Switch the selected unit" not in text
 
 
+async def test_no_unit_can_be_marked_in_a_recording(replayed: Any) -> None:
+    async with replayed() as (_, app, pilot):
+        await pilot.press("9", "v")
+        await pilot.pause()
+        assert app.main.query_one(NetworkTree).marked == ()
+        await pilot.click(NetworkTree, offset=(0, 4))
+        assert app.main.query_one(NetworkTree).marked == ()
+        _, keys = contexts()
+        tooltips = {binding.action: binding.tooltip for binding in keys}
+        assert "space then switches" not in " ".join(tooltips.values())
+        assert "start, follow" not in tooltips["search"]
+
+
 async def test_the_job_line_offers_no_key_that_replay_does_not_have(
     replayed: Any, shows: Callable[..., str]
 ) -> None:
     async with replayed() as (_, app, pilot):
         await pilot.press("9")
-        assert "space cuts" not in shows(app.main.query_one(JobLine))
+        line = shows(app.main.query_one(JobLine)).strip()
+        assert line == "ready · 2,022 training, 505 validation images"

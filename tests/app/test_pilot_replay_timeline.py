@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from sessions import log
+from widgets import timeline
 from widgets.network_tree import NetworkTree
 from widgets.replay_bar import ReplayBar
 from workbench import live as live_module
@@ -280,14 +281,19 @@ async def test_a_folder_in_use_is_refused_in_the_dialog(replayed: Any, recorded:
         assert app.screen is app.main
 
 
+def test_a_search_is_a_line_of_its_own_where_no_job_runs() -> None:
+    jobs = (timeline.JobSpan(0.2, 0.8, "search"), timeline.JobSpan(0.5, 1.0, "fine-tune"))
+    signs = "".join(sign for sign, _ in timeline.job_cells(timeline.Track(jobs), 11))
+    assert signs == "──≈≈≈━━━━━━"
+    assert any("≈" in signs.split() and "search" in words for signs, words in timeline.LEGEND)
+
+
 def test_every_key_of_a_replay_has_a_name_and_words() -> None:
     assert all(binding.tooltip and binding.description for binding in replaying.BINDINGS)
     assert {b.action.partition("(")[0] for b in replaying.BINDINGS} == replaying.JUMPS
 
 
 def test_a_long_recording_is_drawn_at_once(recorded: Path) -> None:
-    from widgets import timeline
-
     marks = tuple((n / 20_000, "w") for n in range(20_000))
     track = timeline.Track(edits=marks, evaluations=tuple(share for share, _ in marks))
     began = time.perf_counter()

@@ -24,7 +24,8 @@ from widgets.job_line import JobLine
 from widgets.photos import photo_cells, shown
 from widgets.score_panel import ScorePanel
 from workbench.screens import views
-from workbench.screens.samples import SamplesScreen
+from workbench.screens.recipe import RecipeScreen
+from workbench.screens.samples import SamplesScreen, sizes_for
 from workbench.session import RequestError
 from workbench.toasts import recovery
 
@@ -179,6 +180,21 @@ async def test_images_are_shown_as_the_presets_change_them(
         staged.trainer.answer(SamplesDrawn(edge=asked.edge, reason="the pipeline fails"))
         await pilot.pause()
         assert "the pipeline fails" in str(app.screen.query_one("#title", Label).render())
+
+
+async def test_the_images_lead_on_to_the_recipe(opened_app: Any) -> None:
+    async with opened_app() as (app, pilot):
+        await pilot.press("i", "F")
+        await pilot.pause()
+        assert isinstance(app.screen, RecipeScreen)
+        assert not any(isinstance(screen, SamplesScreen) for screen in app.screen_stack)
+
+
+@pytest.mark.parametrize("width", [73, 113, 193, 293])
+def test_photos_and_their_copies_fill_the_width(width: int) -> None:
+    copies, edge = sizes_for(width)
+    used = (copies + 1) * (edge + 1) - 1
+    assert width - edge < used <= width
 
 
 def test_two_pixels_share_a_cell() -> None:

@@ -4,7 +4,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from textual.widgets import Static
+from textual.widgets import Button, Static
 
 from sessions import edits
 from sessions.commands import ApplyEdit, DescribeCuts, DescribeRanks
@@ -88,7 +88,11 @@ async def test_choosing_the_present_value_edits_nothing(opened_app: Any, staged:
         before = len(sent(staged, ApplyEdit))
         await reshape(app, pilot, "stage3")
         assert "nothing would change" in words(app, "#losses")
-        await pilot.press("enter")
+        assert app.focused is None
+        assert app.screen.query_one("#make", Button).disabled
+        await pilot.press("left")
+        assert not app.screen.query_one("#make", Button).disabled
+        await pilot.press("right", "enter")
         await pilot.pause()
         assert not isinstance(app.screen, ReshapeScreen)
         assert len(sent(staged, ApplyEdit)) == before
@@ -259,7 +263,7 @@ async def test_a_criterion_that_needs_images_is_not_previewed_before_they_are_me
         await reshape(app, pilot, "stage3")
         await pilot.press(*("c",) * edits.CRITERIA.index("taylor"), "left")
         await pilot.pause()
-        assert "by taylor (on images)" in words(app, "#typed")
+        assert "by Taylor score (on images)" in words(app, "#typed")
         assert "measured on images first" in words(app, "#losses")
         assert chosen(app).kept == "?"
         asked = [edit for command in sent(staged, DescribeCuts) for edit in command.edits]
@@ -303,3 +307,16 @@ async def test_where_nothing_can_be_reshaped_a_word_says_so(opened_app: Any, pat
         else:
             assert not isinstance(app.screen, ReshapeScreen)
             assert any("nothing to reshape" in note.message for note in app._notifications)
+
+
+async def test_a_cut_whose_channels_were_not_told_does_not_claim_that_all_stay(
+    opened_app: Any, staged: Any, shows: Any
+) -> None:
+    async with opened_app() as (app, pilot):
+        await reshape(app, pilot, "stage3")
+        await pilot.press("left")
+        await pilot.pause()
+        asked = sent(staged, DescribeCuts)[-1]
+        staged.engine.answer(described(asked, Width("stage3", 237), channels=()))
+        await pilot.pause()
+        assert "not known which channels go" in shows(app.screen.query_one(ChannelMap))

@@ -20,7 +20,7 @@ from widgets.job_line import JobView, job_text
 from widgets.plane_drawing import plane_text
 from widgets.table_list import Column, TableRow, TableView
 from workbench import toasts
-from workbench.screens import search, search_parameters, search_tables, search_words
+from workbench.screens import search, search_parameters, search_tables, search_trials, search_words
 from workbench.screens.event_words import event_line
 
 A, B = UnitOff("stage1.unit2"), UnitOff("stage2.unit3")
@@ -110,12 +110,14 @@ def test_until_the_network_as_it_is_was_measured_the_table_says_what_it_waits_fo
 def test_the_best_so_far_is_in_the_score(state: SessionState) -> None:
     assert search_words.best_of(scan(BASE), state) == "best so far: nothing was measured yet"
     words = search_words.best_of(SCAN, state)
-    assert words.startswith("best so far: stage2.unit3 off, score −0.00")
+    assert words.startswith("best so far: stage2.unit3 off lowers the score by 0.00")
     assert words.endswith("100,000 MACs fewer")
     worse = scan(BASE, measured(0.7, 900_000, A))
-    assert "none lowers the score; the least harm is stage1.unit2 off, score +0.1" in (
+    assert "none lowers the score; least harm: stage1.unit2 off raises it by 0.1" in (
         search_words.best_of(worse, state)
     )
+    done = msgspec.structs.replace(SCAN, status="finished")
+    assert search_words.best_of(done, state).startswith("best: stage2.unit3 off")
 
 
 def trust(criterion: str, rho: float, low: float, **more: Any) -> Trust:
@@ -129,12 +131,15 @@ def trust(criterion: str, rho: float, low: float, **more: Any) -> Trust:
             [trust("l1", 0.3, -0.2)],
             "of 13 units: trust none, no ranking is surely better than chance",
         ),
-        ([trust("l1", 0.3, 0.1), trust("std", 0.9, 0.7)], "of 13 units: trust std most"),
+        ([trust("l1", 0.3, 0.1), trust("std", 0.9, 0.7)], "of 13 units: trust std of weights most"),
         (
             [trust("l1", 0.75, 0.1), trust("std", 0.9, 0.7), trust("bn", 0.8, -0.1)],
-            "of 13 units: trust std most; l1 may be as good",
+            "of 13 units: trust std of weights most; L1 norm may be as good",
         ),
-        ([trust("l1", 0.3, 0.1, over="cuts")], "of 13 widths and groups: trust l1 most"),
+        (
+            [trust("l1", 0.3, 0.1, over="cuts")],
+            "of 13 widths, groups and bottlenecks: trust L1 norm most",
+        ),
     ],
 )  # fmt: skip
 def test_which_criterion_to_trust_is_one_sentence(found: list[Trust], words: str) -> None:
@@ -143,15 +148,18 @@ def test_which_criterion_to_trust_is_one_sentence(found: list[Trust], words: str
 
 def test_the_table_of_trust_has_a_line_a_criterion_the_best_first() -> None:
     found = (trust("l1", 0.3, 0.1), trust("std", 0.9, 0.7), trust("l1", 0.5, 0.2, over="cuts"))
-    title, *lines = search_tables.trust_lines(found)
-    assert title.split("  ")[-1].strip() == "widths and groups"
-    assert [line.split()[0] for line in lines[:2]] == ["std", "l1"]
+    about, title, *lines = search_tables.trust_lines(found)
+    assert "rank correlation" in about
+    assert title.split("  ")[-1].strip() == "widths, groups, bottlenecks"
+    assert [line.split("  ")[0] for line in lines[:2]] == ["std of weights", "L1 norm"]
     assert "+0.90 [+0.70 +1.00]" in lines[0]
-    assert lines[0].endswith("—")
+    assert lines[0].endswith("no cut was made by it")
     assert len(lines) == 4
+    assert max(map(cell_len, (about, title, *lines))) <= 74
     assert search_tables.trust_lines(()) == ()
 
 
+MARKS = ("★", "◆", "✓", "◆", "‖", "✗")
 TRIALS = (
     trial(0, 900_000, 0.80, edits=(A,)),
     trial(1, 800_000, 0.78, edits=(A, B, Groups(target="stage3", value=6))),
@@ -167,12 +175,12 @@ def test_trials_come_the_latest_first_with_front_best_and_why_they_failed(
 ) -> None:
     rows = {int(row.key): row for row in search_tables.trials(study(*TRIALS), state).rows}
     assert list(rows) == [5, 4, 3, 2, 1, 0]
-    assert [rows[number].cells[0] for number in range(6)] == ["★", "◆", "✓", "◆", "‖", "✗"]
+    assert tuple(rows[number].cells[0] for number in range(6)) == MARKS
     assert rows[0].cells[2] == "3-8-4"
-    assert rows[1].cells[2] == "3-7-4, stage3 groups 6"
+    assert rows[1].cells[2] == "3-7-4, s3 g6"
     assert rows[2].cells[2] == "as it is"
-    assert rows[4].cells[2].startswith("ended early: ")
-    assert rows[5].cells[2] == "failed: the loss became nan"
+    assert rows[5].cells[2] == "the loss became nan"
+    assert set(MARKS) == {sign for sign, _ in search_tables.SIGNS}
     assert rows[5].cells[3:7] == ("—", "—", "—", "—")
     assert rows[0].cells[6] == f"{CONTEST.score(900_000, 0.80):.4f}"
 
@@ -191,18 +199,41 @@ def test_the_front_of_the_plane_is_the_front_of_the_trials(state: SessionState) 
 
 def test_a_trial_is_told_in_full(state: SessionState) -> None:
     first = trial(0, 9, 0.8, edits=(A,), recipe=Recipe(dropout=0.25), worker="gpu-1")
-    assert search_tables.trial_words(study(first), 0, state) == (
-        "trial 0: 3-8-4",
+    assert search_trials.trial_words(study(first), 0, state) == (
+        "trial 0: 3-8-4 units",
         "dropout 0.25",
-        "F1 0.8000 [0.770, 0.830] on 505 validation images on gpu-1",
+        "F1 0.8000 [0.770, 0.830] on 505 validation images · on gpu-1",
     )
-    assert search_tables.trial_words(study(*TRIALS), 4, state)[-1] == "ended early: behind"
-    assert search_tables.trial_words(study(), 9, state) == ()
+    assert search_trials.trial_words(study(*TRIALS), 4, state)[-1] == "ended early: behind"
+    assert search_trials.trial_words(study(), 9, state) == ()
+    assert search_trials.without_point(study(*TRIALS), 4)[0] == (
+        "trial 4 is not on the plane: it ended early"
+    )
+    assert search_trials.start_words(study(), state)[0] == "v0, where the study began"
+
+
+@pytest.mark.parametrize(
+    ("height", "words"),
+    [
+        (2, "trial 7: 3-7…\ndropout 0.25"),
+        (3, "trial 7:\n3-7-4 units,…\ndropout 0.25"),
+        (6, "trial 7:\n3-7-4 units,\nstage3 width\n150\ndropout 0.25"),
+    ],
+)
+def test_words_go_on_below_as_far_as_there_is_height(height: int, words: str) -> None:
+    lines = ("trial 7: 3-7-4 units, stage3 width 150", "dropout 0.25")
+    assert search_trials.wrapped(lines, 13, height) == words
 
 
 def test_a_new_network_is_told_by_its_parameters(state: SessionState) -> None:
-    found = trial(0, 9, 0.8, parameters={"groups": 3, "width": 0.25})
-    assert search_words.structure(found, None) == "groups 3, width 0.25"
+    found = trial(0, 9, 0.8, parameters={"groups": 3, "width": 0.2471934, "stem.pool": True})
+    assert search_trials.structure(found, None) == "groups 3, width 0.247, stem.pool yes"
+
+
+def test_the_width_of_a_stage_is_told_as_a_share() -> None:
+    assert search_trials.value_words("stage3.width", 1.0) == "100%"
+    assert search_trials.value_words("stage3.bottleneck", 0.625) == "62%"
+    assert search_trials.value_words("learning_rate", 0.0012345) == "0.00123"
 
 
 @pytest.mark.parametrize(
@@ -234,13 +265,16 @@ def test_parameters_are_told_by_what_they_have_to_do_with_the_score(state: Sessi
     told = search_parameters.parameters(study(*found), state)
     assert [p.name for p in told] == ["stage1.units", "is_wide", "loss"]
     assert told[0].rho == pytest.approx(-1.0)
-    assert told[0].best == 5
+    assert told[0].best == 5 + 1  # the first unit cannot be off
     assert [word for word, _ in told[2].medians] == ["cross-entropy", "focal"]
     assert told[2].medians[0][1] == pytest.approx(CONTEST.score(1_000_000, 0.68))
     lines = search_parameters.lines(told, 80, 9)
     assert "6 trials" in lines[0]
     assert "−1.00" in lines[2]
     assert "best no" in lines[3]
+    narrow = search_parameters.lines(told, 44, 9)[4]
+    assert narrow.startswith("loss         best cross-entropy")
+    assert "0." not in narrow  # no figure is cut
     assert search_parameters.lines(told, 80, 4)[-1] == "and 2 more: a larger terminal shows them"
     assert search_parameters.parameters(study(*found[:4]), state) == ()
     assert "from 5 measured trials" in search_parameters.lines((), 80, 9)[0]
@@ -249,14 +283,14 @@ def test_parameters_are_told_by_what_they_have_to_do_with_the_score(state: Sessi
 @pytest.mark.parametrize(
     ("values", "words"),
     [
-        ({"done": 7, "left_s": 40.0, "doing": "x off"}, "▶ 7 of 4 done, 0:40 left · now x off"),
-        ({"status": "finished", "done": 4, "seconds": 112.0}, "✓ done: 4 of 4 in 1:52"),
-        ({"status": "stopped", "done": 2}, "‖ stopped at 2 of 4, p goes on"),
+        ({"done": 7, "left_s": 40.0, "doing": "x off"}, "▶ 6 of 3 done, 0:40 left · now x off"),
+        ({"status": "finished", "done": 4, "seconds": 112.0}, "✓ done: 3 of 3 in 1:52"),
+        ({"status": "stopped", "done": 2}, "‖ stopped at 1 of 3, p goes on"),
         (
             {"status": "interrupted", "reason": "was killed"},
-            "‖ cut off at 0 of 4, p goes on: was killed",
+            "‖ cut off at 0 of 3, p goes on: was killed",
         ),
-        ({"status": "failed", "reason": "no images"}, "✗ failed at 0 of 4: no images"),
+        ({"status": "failed", "reason": "no images"}, "✗ failed at 0 of 3: no images"),
     ],
 )
 def test_how_far_a_search_is_in_words(values: dict[str, Any], words: str) -> None:
@@ -304,7 +338,9 @@ def test_the_steps_of_the_autopilot_begin_where_it_began(state: SessionState) ->
     known = {v.number: v for v in (first, *later)}
     at_end = msgspec.structs.replace(state, variants=known, current=2, autopilot=pilot)
     rows = search_tables.steps(at_end, pilot).rows
-    assert [row.cells[:2] for row in rows] == [("v1", "where it began"), ("v2", "stage2.unit3 off")]
+    assert [row.cells[:2] for row in rows] == [
+        (" v1", "where it began"), ("▸v2", "stage2.unit3 off"),
+    ]  # fmt: skip
     assert rows[1].cells[3:] == ("not measured", "—")
     assert search_words.short(at_end) == "autopilot, 1 step"
     elsewhere = msgspec.structs.replace(at_end, current=0)
@@ -321,7 +357,7 @@ def test_a_search_is_told_beside_the_job_and_neither_pushes_the_other_out() -> N
     for width in (64, 80, 120):
         text = job_text(job, width).plain
         assert cell_len(text) == width
-        assert text.endswith(" · scan 7/31, 0:40 left")
+        assert text.endswith(("  scan 7/31, 0:40 left", " · scan 7/31, 0:40 left"))
         assert "fine-tune" in text
         assert "24%" in text
     assert "1:35 left" in job_text(job, 120).plain
@@ -349,9 +385,25 @@ def test_no_line_of_a_table_runs_over(state: SessionState, width: int) -> None:
 def test_numbers_stand_under_the_end_of_their_title(state: SessionState) -> None:
     view = search_tables.candidates(SCAN, state)
     title = table_list.heading(view, 75).plain
-    line = table_list.line(view.columns, view.rows[0].cells, 75)
+    free = table_list.free_width(view)
+    line = table_list.line(view.columns, view.rows[0].cells, 75, free)
     at = title.index("saves MACs") + len("saves MACs")
     assert line[:at].endswith("100,000")
+
+
+def test_a_wide_table_keeps_its_figures_beside_the_names(state: SessionState) -> None:
+    view = search_tables.candidates(SCAN, state)
+    line = table_list.line(view.columns, view.rows[0].cells, 200, table_list.free_width(view))
+    assert cell_len(line) < 130
+    assert len(line) - len(line.removeprefix("stage2.unit3 off").lstrip()) < 40
+
+
+@pytest.mark.parametrize(
+    ("width", "words"),
+    [(30, "3-7-4, s3 w150, s3 g6"), (19, "3-7-4, s3 w150, …"), (13, "3-7-4, …"), (4, "3-7…")],
+)
+def test_items_that_have_no_room_are_left_out_whole(width: int, words: str) -> None:
+    assert table_list.whole_items("3-7-4, s3 w150, s3 g6", width) == words
 
 
 def test_of_many_searches_those_about_the_shown_one_are_named() -> None:

@@ -38,7 +38,8 @@ from workbench.player import Player
 from workbench.screens.main import MainScreen
 from workbench.screens.search import SearchScreen
 from workbench.screens.search_form import SearchForm
-from workbench.screens.search_results import ScanResults, StudyResults
+from workbench.screens.search_results import ScanResults
+from workbench.screens.search_study import StudyResults
 
 SIZES = [(64, 16), (80, 24), (120, 36), (200, 60)]
 
@@ -115,7 +116,7 @@ async def test_a_scan_is_started_followed_and_its_finds_are_made(
         candidates = await scanning(staged, pilot)
         assert staged.live.state.searching.variant == 0
         await say(staged, pilot, SearchProgressed(search=1, done=0, total=9, doing="x", left_s=9.0))
-        assert line(app.screen, "status") == "▶ 0 of 9 done, 0:09 left · now x"
+        assert line(app.screen, "status") == "▶ 0 of 8 done, 0:09 left · now x"
         first, second = candidates[0], candidates[1]
         await say(staged, pilot, found(network, 0), found(network, 30, *first))
         assert len(table(app).view.rows) == 1
@@ -278,12 +279,77 @@ async def test_where_there_is_no_room_a_study_is_shown_part_by_part(
             parts = ("#trials", "ScorePlane", "#parameters")
             return [part for part in parts if study.query_one(part).is_on_screen]
 
+        def offered() -> str:
+            return str(app.screen.query_one(".panel-body").border_subtitle)
+
         seen = [shown()]
-        for _ in range(3):
+        assert "v front" in offered()
+        for following in ("v parameters", "v trials", "v front"):
             await pilot.press("v")
             await pilot.pause()
             seen.append(shown())
+            assert following in offered()
+            assert ("enter opens" in offered()) == (seen[-1] != ["#parameters"])
         assert seen == [["#trials"], ["ScorePlane"], ["#parameters"], ["#trials"]]
+
+
+async def test_where_a_study_is_shown_whole_no_other_view_is_offered(
+    opened_app: Any, staged: Any, evaluation_of: Any
+) -> None:
+    async with opened_app((120, 36)) as (app, pilot):
+        await pilot.press("S", "n", "right", "enter")
+        await pilot.pause()
+        await say(staged, pilot, *(trial(number, evaluation_of) for number in range(6)))
+        offered = str(app.screen.query_one(".panel-body").border_subtitle)
+        assert "enter opens" in offered
+        assert "v " not in offered
+
+
+async def test_the_plane_shows_the_selected_trial_and_the_words_the_selected_point(
+    opened_app: Any, staged: Any, evaluation_of: Any
+) -> None:
+    async with opened_app((80, 24)) as (app, pilot):
+        staged.live.queue_job("evaluate")
+        staged.finish_job(max(staged.live.state.jobs), 0.8)
+        await pilot.pause()
+        await pilot.press("S", "n", "right", "enter")
+        await pilot.pause()
+        await say(staged, pilot, *(trial(number, evaluation_of) for number in range(3)))
+        plane = app.screen.query_one(ScorePlane)
+        assert plane.cursor == 2
+        ended = Trial(number=3, state="pruned", macs=1_500_000, reason="behind the median")
+        await say(staged, pilot, TrialFinished(search=1, trial=ended))
+        assert table(app).selected == "3"
+        assert plane.cursor is None
+        await pilot.press("v")
+        await pilot.pause()
+        assert "trial 3 is not on the plane" in line(app.screen, "point")
+        await pilot.press("right", "right", "right", "right")
+        await pilot.pause()
+        assert "v0, where the study began" in line(app.screen, "point")
+        await pilot.press("enter")
+        await pilot.pause()
+        assert any("v0 is a variant already" in note.message for note in app._notifications)
+        assert sent(staged, OpenTrial) == []
+
+
+async def test_all_parameters_that_there_is_room_for_are_shown(
+    opened_app: Any, staged: Any, evaluation_of: Any
+) -> None:
+    async with opened_app((80, 24)) as (app, pilot):
+        await pilot.press("S", "n", "right", "enter")
+        await pilot.pause()
+        for number in range(6):
+            told = trial(number, evaluation_of).trial
+            values = {f"parameter{letter}": float(number) for letter in "abcdefghij"}
+            told = msgspec.structs.replace(told, parameters=values)
+            await say(staged, pilot, TrialFinished(search=1, trial=told))
+        await pilot.press("v", "v")
+        await pilot.pause()
+        part = app.screen.query_one("#parameters", Static)
+        lines = str(part.render()).splitlines()
+        assert len(lines) == 12
+        assert part.size.height == 12
 
 
 async def test_with_several_searches_one_is_shown_and_brackets_go_through_them(
@@ -322,11 +388,11 @@ async def test_what_a_scan_finds_streams_into_the_tree(
         before = tree.rows
         await say(staged, pilot, SearchProgressed(search=1, done=2, total=9, left_s=40.0))
         assert tree.rows is before  # how far it is changes no row
-        assert app.main.query_one(JobLine).view.search == "scan 2/9, 0:40 left"
-        assert shows(app.main.query_one(JobLine)).rstrip().endswith("scan 2/9, 0:40 left")
+        assert app.main.query_one(JobLine).view.search == "scan 1/8, 0:40 left"
+        assert shows(app.main.query_one(JobLine)).rstrip().endswith("scan 1/8, 0:40 left")
         await say(staged, pilot, found(network, 5, units[1]), found(network, 6, units[2]))
         assert "cost F1" in shows(tree)
-        assert "−.0500" in shows(tree)
+        assert " .0500" in shows(tree)
 
 
 async def test_without_data_nothing_is_searched(opened_app: Any, staged: Any) -> None:

@@ -122,11 +122,12 @@ def test_what_stands_in_a_cell(name: str, changes: dict[str, Any], expected: str
 @pytest.mark.parametrize(
     ("raw", "recovered", "is_old", "expected"),
     [
-        (-0.0123, None, False, "−.0123"),
-        (-0.4, -0.0123, False, "−.0123"),
-        (-0.0123, -0.4, True, "~−.0123"),
-        (0.002, None, False, "+.0020"),
-        (0.0, None, False, "±.0000"),
+        (-0.0123, None, False, ".0123"),
+        (-0.4, -0.0123, False, ".0123"),
+        (-0.0123, -0.4, True, "v0 .0123"),
+        (0.002, None, False, "−.0020"),
+        (0.0, None, False, ".0000"),
+        (0.00001, None, False, ".0000"),
     ],
 )
 def test_what_a_unit_was_measured_to_cost(
@@ -134,6 +135,13 @@ def test_what_a_unit_was_measured_to_cost(
 ) -> None:
     cost = Cost(raw=raw, recovered=recovered, measured_from=0, measured_by=1)
     assert text("cost", row(cost=cost, is_cost_old=is_old)) == expected
+
+
+def test_the_cost_of_a_late_variant_is_as_wide_as_it_needs(rows: tuple[Row, ...]) -> None:
+    cost = Cost(raw=-0.0123, recovered=None, measured_from=104, measured_by=105)
+    found = (row(cost=cost, is_cost_old=True), *rows)
+    column = next(c for c in layout(200, scale(found)).columns if c.name == "cost")
+    assert "".join(piece for piece, _ in cell(column, found[0], scale(found))) == "v104 .0123"
 
 
 def stats(histogram: tuple[int, ...], low: float = -1.0, high: float = 1.0) -> LayerStats:

@@ -153,7 +153,7 @@ async def test_a_filter_is_applied_as_it_is_typed_kept_and_taken_away(
         await pilot.press(*"unit7")
         await pilot.pause()
         lines = shows(tree).splitlines()
-        assert lines[1].startswith(" /unit7 hides 117 of 125 rows")
+        assert lines[1].startswith(" /unit7: 1 found, escape shows all")
         assert [line.split()[1] for line in lines[2:] if line.strip()] == ["stage2", "●"]
         assert tree.cursor == "stage2.unit7"
         # WHEN kept THEN the keys are the tree's again

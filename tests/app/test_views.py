@@ -31,6 +31,7 @@ from sessions.recipe import Recipe
 from sessions.replay import Timeline
 from sessions.score import CONTEST
 from sessions.state import SessionState
+from widgets.job_line import job_text
 from widgets.rows import tree_rows
 from workbench.screens import panel_views, views
 from workbench.screens.variant_lines import variant_lines
@@ -82,6 +83,7 @@ def test_before_the_model_is_open_there_is_nothing_but_a_word() -> None:
     assert views.score_view(state) is None
     assert panel_views.class_rows(state) == ()
     assert views.job_view(state).message == "opening the model …"
+    assert views.job_view(state, is_live=False).message == "before the model was opened"
 
 
 def test_the_title_names_the_file_and_the_step(start: list[AnyEvent]) -> None:
@@ -91,8 +93,19 @@ def test_the_title_names_the_file_and_the_step(start: list[AnyEvent]) -> None:
     assert views.facts(state) == "3-8-4 · 80×80 · 9 classes · trashnet"
 
 
-def test_facts_without_data_say_so(events: dict[str, Any], network: Network) -> None:
-    assert views.facts(after(events["model"](network))).endswith("· no data")
+@pytest.mark.parametrize(
+    ("happened", "words"),
+    [
+        ((), "· no data"),
+        ((DataRequested(source="/data/trashnet"),), "· opening data …"),
+        ((DataFailed(source="/data/trashnet", reason="no images"),), "· data failed"),
+    ],
+    ids=["none", "opening", "failed"],
+)
+def test_facts_without_data_say_so(
+    happened: tuple[AnyEvent, ...], words: str, events: dict[str, Any], network: Network
+) -> None:
+    assert views.facts(after(events["model"](network), *happened)).endswith(words)
 
 
 def test_on_the_opened_model_there_is_nothing_to_compare_with(start: list[AnyEvent]) -> None:
@@ -190,7 +203,7 @@ def test_jobs_that_wait_are_named_after_the_running_one(start: list[AnyEvent]) -
         ((FINE_TUNE,), (), False),
         (
             (*RUNNING, JobFailed(job=2, reason="the loss became nan")),
-            ("fine-tune failed", "nan"),
+            ("fine-tune of v0 failed", "nan"),
             True,
         ),
         (
@@ -219,9 +232,39 @@ def test_skipped_files_are_counted_in_the_job_line(
 
 
 def test_a_log_that_cannot_be_written_comes_before_everything_else(start: list[AnyEvent]) -> None:
-    view = views.job_view(after(*start, *RUNNING), "No space left on device")
+    view = views.job_view(after(*start), "No space left on device")
     assert view.message.startswith("NOT SAVED: No space left on device")
     assert view.is_warning
+
+
+def test_a_log_that_cannot_be_written_leaves_the_running_job_in_sight(
+    start: list[AnyEvent],
+) -> None:
+    view = views.job_view(after(*start, *RUNNING), "No space left on device")
+    line = job_text(view, 78).plain
+    assert line.startswith("NOT SAVED: No space left on device · ▶ fine-tune v0")
+    assert "38%" in line
+    assert len(line) <= 78
+
+
+def test_an_edit_that_the_engine_has_not_answered_is_being_checked(start: list[AnyEvent]) -> None:
+    assert views.job_view(after(*start, OFF)).message == "v1 off:stage1.unit3: being checked …"
+    done = Edited(variant=1, parent=0, edit=OFF.edit, macs=1_597_440, weights_sha256="", exact=True)
+    assert "checked" not in views.job_view(after(*start, OFF, done)).message
+
+
+def test_a_refusal_is_told_until_a_job_has_the_line(start: list[AnyEvent]) -> None:
+    view = views.job_view(after(*start), refusal="off:stage1.unit3 was not made: x")
+    assert view.message == "off:stage1.unit3 was not made: x"
+    assert view.is_warning
+    assert views.job_view(after(*start, *RUNNING), refusal="x").name == "fine-tune"
+
+
+@pytest.mark.parametrize(("is_live", "word"), [(True, "starting"), (False, "waits")], ids=str)
+def test_a_job_in_the_queue_waits_in_a_recording(
+    is_live: bool, word: str, start: list[AnyEvent]
+) -> None:
+    assert word in views.job_view(after(*start, FINE_TUNE), is_live=is_live).detail
 
 
 @pytest.mark.parametrize(
@@ -346,8 +389,8 @@ def test_variants_are_lines_with_their_figures_indented_where_history_branched(
     title, *lines = variant_lines(state, 90)
     assert title.split() == ["variant", "units", "MACs", "F1", "interval", "score"]
     assert lines[0].split() == ["v0", "opened", "4-8-4", "1,688,940", "0.8350", "—", "0.1237", "★"]
-    assert lines[1].split()[:4] == ["├", "v1", "off:stage1.unit3", "3-8-4"]
-    assert lines[1].split()[4:] == ["1,597,440", "—", "—", "—"]
+    assert lines[1].split()[:5] == ["├", "v1", "stage1.unit3", "off", "3-8-4"]
+    assert lines[1].split()[5:] == ["1,597,440", "—", "—", "—"]
     assert lines[2].startswith(" │ v2")
     assert [line.index("v") for line in lines] == [1, 3, 3, 1]
     assert lines[3].startswith("▸v3")

@@ -13,7 +13,7 @@ from sessions.state import Variant
 from widgets import numbers
 from widgets.class_panel import ClassRow, class_table
 from widgets.job_line import JobView, job_text
-from widgets.layer_panel import stats_lines
+from widgets.layer_panel import fitting, stats_lines
 from widgets.rows import Row, tree_rows
 from widgets.score_panel import Figures, ScoreView, score_text
 
@@ -238,21 +238,26 @@ def test_a_negative_score_has_a_true_minus() -> None:
     assert "−0.0546" in lines[3]
 
 
-def test_the_interval_of_f1_stands_beside_it_and_moves_nothing() -> None:
-    plain = score_text(view(), 120, is_low=False).plain.splitlines()
-    lines = score_text(view(interval=(0.7751, 0.8444)), 120, is_low=False).plain.splitlines()
-    assert lines[2].split()[:4] == ["F1", "0.8120", "[0.78,", "0.84]"]
-    assert lines[2].replace("[0.78, 0.84]", " " * 12) == plain[2]
-    assert [lines[at] for at in (0, 1, 3)] == [plain[at] for at in (0, 1, 3)]
-
-
+@pytest.mark.parametrize("is_low", [False, True], ids=["titled", "low"])
 @pytest.mark.parametrize("width", [78, 120])
-def test_the_low_score_has_the_interval_before_its_note(width: int) -> None:
-    low = view(interval=(0.7751, 0.8444))
-    line = score_text(low, width, is_low=True).plain.splitlines()[1]
-    assert len(line) <= width
+def test_the_interval_of_f1_stands_before_the_note_and_moves_no_figure(
+    width: int, is_low: bool
+) -> None:
+    plain = score_text(view(), width, is_low=is_low).plain.splitlines()
+    measured = view(interval=(0.7751, 0.8444))
+    lines = score_text(measured, width, is_low=is_low).plain.splitlines()
+    at = 1 if is_low else 2
+    assert len(lines[at]) <= width
     note = "[0.78, 0.84] validation" if width == 78 else "[0.78, 0.84] 505 validation images"
-    assert line.endswith(f"step −0.0040  {note}")
+    figures, end = lines[at].split("−0.0040")
+    assert end == f"  {note}"
+    assert plain[at].startswith(figures)
+    assert lines[:at] + lines[at + 1 :] == plain[:at] + plain[at + 1 :]
+
+
+def test_a_column_without_figures_has_no_title() -> None:
+    lines = score_text(view(before=None), 120, is_low=False).plain.splitlines()
+    assert lines[0].split() == ["now", "since", "opened"]
 
 
 def test_better_is_green_and_worse_is_red() -> None:
@@ -273,10 +278,20 @@ def classes(count: int) -> tuple[ClassRow, ...]:
 
 
 def test_classes_are_listed_from_the_worst_on() -> None:
-    lines = drawn(class_table(classes(4), 60, 10), 60)
+    title, *lines = drawn(class_table(classes(4), 60, 10), 60)
+    assert title.split() == ["F1", "±", "opened", "images"]
     assert [line.split()[0] for line in lines] == ["class3", "class2", "class1", "class0"]
-    assert lines[0].split()[2:] == [".870", "+0.010", "n", "13"]
-    assert lines[1].split()[2:] == [".880", "±0.000", "n", "12"]
+    assert lines[0].split()[2:] == [".870", "+0.010", "13"]
+    assert lines[1].split()[2:] == [".880", "±0.000", "12"]
+
+
+def test_the_change_of_f1_has_a_title_even_where_not_all_classes_fit() -> None:
+    lines = drawn(class_table(classes(9), 46, 5), 46)
+    assert lines[0].split() == ["F1", "±", "opened", "images"]
+    assert lines[-1] == "and 6 better"
+    assert len(lines) == 5
+    for line in lines[1:-1]:
+        assert len(line.rstrip()) == len(lines[0].rstrip())
 
 
 def test_classes_without_room_are_counted() -> None:
@@ -288,14 +303,14 @@ def test_classes_without_room_are_counted() -> None:
 
 def test_a_class_name_is_shown_as_it_is_even_with_brackets() -> None:
     rows = (ClassRow("[old] cats", 0.5, None, 3), ClassRow("dogs [/b]", 0.6, None, 3))
-    lines = drawn(class_table(rows, 60, 4), 60)
+    lines = drawn(class_table(rows, 60, 2), 60)
     assert lines[0].startswith("[old] cats")
     assert lines[1].startswith("dogs [/b]")
 
 
 def test_a_long_class_name_leaves_room_for_its_figures() -> None:
     row = ClassRow("a class with a very long name", 0.5, -0.25, 3)
-    line = drawn(class_table((row,), 45, 4), 45)[0]
+    line = drawn(class_table((row,), 45, 1), 45)[0]
     assert line.startswith("a class with a … ")
     assert line.split()[-4:] == [".500", "−0.250", "n", "3"]
 
@@ -333,6 +348,15 @@ def test_the_job_line_without_a_job_is_its_message_shortened() -> None:
     assert text.plain.endswith("…")
 
 
+def test_what_searches_begins_with_no_dot_where_there_is_a_gap() -> None:
+    wide = job_text(running(search="scan 8/41"), 118).plain
+    assert wide.endswith("  scan 8/41")
+    assert "·" not in wide
+    narrow = job_text(running(search="scan 8/41", detail="x" * 60), 78).plain
+    assert len(narrow) == 78
+    assert narrow.endswith("scan 8/41")
+
+
 def test_a_warning_is_not_written_like_a_hint() -> None:
     hint = job_text(JobView(message="ready"), 40)
     warning = job_text(JobView(message="NOT SAVED", is_warning=True), 40)
@@ -345,7 +369,25 @@ def test_statistics_in_words(network: Network) -> None:
     stats = LayerStats(
         count=1200, mean=-0.0012, std=0.158, near_zero=0.041, low=-0.5, high=0.46, histogram=(1,)
     )
-    assert stats_lines(stats) == (
-        "1,200 weights  std .158  mean -0.001",
-        "-0.50 to 0.46  near zero 4.1%",
+    assert stats_lines(stats, "60×20×1×1") == (
+        "weights 60×20×1×1: 1,200, near zero 4.1%",
+        "std 0.158, mean −0.001, −0.50 to 0.46",
     )
+    assert stats_lines(stats)[0] == "1,200 weights, near zero 4.1%"
+
+
+FACTS = ("a title", "a fact that is longer than a line", "a short one")
+
+
+@pytest.mark.parametrize(
+    ("height", "free", "expected"),
+    [
+        (6, 1, ["a title", "a fact that is", "longer than a line", "a short one"]),
+        (4, 1, ["a title", "a fact that is lo…", "a short one"]),
+        (4, 0, ["a title", "a fact that is", "longer than a line", "a short one"]),
+        (3, 1, ["a title", "a fact that is lo…", "a short one"]),
+        (2, 0, ["a title", "… 2 more"]),
+    ],
+)
+def test_facts_are_never_cut_without_a_sign(height: int, free: int, expected: list[str]) -> None:
+    assert fitting(FACTS, 18, height, free=free) == expected

@@ -264,9 +264,9 @@ def test_ticks_lie_in_the_range_and_are_a_few(low: float, high: float) -> None:
     {
         "off:stage1.unit3": "stage1.unit3 switched off",
         "on:stage1.unit3": "stage1.unit3 switched on again",
-        "width:stage3=210@taylor": "stage3 cut to 210 channels, by taylor",
-        "mid:stage2=24": "bottleneck of stage2 cut to 24 channels, by l2",
-        "groups:stage3=1": "stage3 in 1 group, by l2",
+        "width:stage3=210@taylor": "stage3 cut to 210 channels, by Taylor score",
+        "mid:stage2=24": "bottleneck of stage2 cut to 24 channels, by L2 norm",
+        "groups:stage3=1": "stage3 in 1 group, by L2 norm",
         "kernel:stage1.unit2=5": "depthwise kernel of stage1.unit2 made 5×5",
         "widen:stage3=300": "stage3 widened to 300 channels",
         "rank:init.conv=2x4": "init.conv decomposed at rank 2×4",

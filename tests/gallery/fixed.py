@@ -15,6 +15,7 @@ from sessions.events import (
 )
 from sessions.network import WEIGHTED, Network
 from workbench.surgery.families import shufflenet
+from workbench.surgery.fates import channel_fates
 
 CLASSES = (
     "cardboard", "glass", "metal", "paper", "plastic", "trash", "유리병", "food-and-garden-waste",
@@ -63,9 +64,9 @@ def data_opened() -> DataOpened:
 def evaluation(f1: float) -> Evaluation:
     """Classes around an F1, with confusions between neighbours."""
     middle = (len(CLASSES) - 1) / 2
-    each = IMAGES // len(CLASSES)
     scores, confusion = [], []
     for number, name in enumerate(CLASSES):
+        each = IMAGES // len(CLASSES) + (number < IMAGES % len(CLASSES))
         own = max(min(f1 + (number - middle) / 50, 1.0), 0.0)
         row = [0] * len(CLASSES)
         row[number] = round(each * own)
@@ -85,6 +86,28 @@ def _kept(net: Network, edit: edits.Edit) -> float:
     return float((macs.count(edits.apply(net, edit)) / macs.count(net)) ** 0.5)
 
 
+def _importance(width: int) -> tuple[float, ...]:
+    """Of the channels of an axis; 1 is about the mean."""
+    return tuple(1 + 0.8 * sin(number * 1.7) for number in range(width))
+
+
+def _least(width: int, count: int) -> tuple[int, ...]:
+    """The least important channels of an axis, in order."""
+    return tuple(sorted(sorted(range(width), key=_importance(width).__getitem__)[:count]))
+
+
+def _fates(net: Network, edit: edits.Edit) -> tuple[events.ChannelFates, ...]:
+    """What becomes of channels where the least important go and the others keep their order."""
+    edited = edits.apply(net, edit)
+    orders = {}
+    for name, axis in net.axes.items():
+        width = net.width(name)
+        if not axis.parts and edited.width(name) < width:
+            gone = _least(width, width - edited.width(name))
+            orders[name] = [at for at in range(width) if at not in gone]
+    return channel_fates(net, edited, orders)
+
+
 def answers(command: object, net: Network) -> Sequence[AnyEvent]:
     """What a process says to a question at once; nothing to what the story answers itself."""
     match command:
@@ -93,16 +116,18 @@ def answers(command: object, net: Network) -> Sequence[AnyEvent]:
             return [events.RanksDescribed(variant=variant, layer=layer, kept=kept, auto=(6,))]
         case commands.DescribeCuts(variant=variant, edits=asked):
             return [
-                events.CutDescribed(variant=variant, edit=edit, kept=_kept(net, edit))
+                events.CutDescribed(
+                    variant=variant, edit=edit, kept=_kept(net, edit), channels=_fates(net, edit)
+                )
                 for edit in asked
             ]
-        case commands.DescribeChannels(variant=variant, axis=axis, criterion=criterion):
-            values = tuple(1 + 0.8 * sin(number * 1.7) for number in range(net.width(axis)))
-            least = sorted(range(len(values)), key=values.__getitem__)[: len(values) // 4]
+        case commands.DescribeChannels(variant=variant, axis=axis, criterion=criterion, edit=cut):
+            width = net.width(axis)
+            after = width if cut is None else edits.apply(net, cut).width(axis)
             return [
                 events.ChannelsDescribed(
-                    variant=variant, axis=axis, criterion=criterion, importance=values,
-                    taken=tuple(sorted(least)),
+                    variant=variant, axis=axis, criterion=criterion, importance=_importance(width),
+                    taken=_least(width, width - after),
                 )
             ]  # fmt: skip
         case commands.MeasureActivations(variant=variant, images=images):

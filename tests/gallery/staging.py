@@ -16,6 +16,7 @@ from sessions import macs
 from sessions.commands import AnyCommand, ApplyEdit
 from sessions.events import AnyEvent, Edited, Unknown
 from sessions.network import Network
+from widgets import curves
 from workbench import asking, job_queue, recorder
 from workbench import live as live_module
 from workbench.app import WorkbenchApp
@@ -136,6 +137,7 @@ async def staged(
         use(mock.patch.object(asking, "Child", Answering))
         use(mock.patch.object(job_queue, "SETTLE_S", 3600.0))
         use(mock.patch.object(recorder, "time", Clock()))
+        use(mock.patch.object(curves, "REDRAW_S", 0.0))  # what is seen is what has been told
         use(mock.patch.dict(os.environ, {"LANG": "C.UTF-8", "LC_ALL": "C.UTF-8"}))
         os.environ.pop("NO_COLOR", None)
         if look == "none":

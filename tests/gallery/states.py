@@ -164,7 +164,7 @@ async def _rejected(stage: Stage) -> None:
     await stage.engine(
         EditRejected(
             variant=variant.number, parent=variant.parent, edit=variant.edit,
-            reason="the edited network differs from the masked one by 0.31: nothing was changed",
+            reason="off:stage1.unit3 was not made: the check failed, outputs differ by 0.31",
         )
     )  # fmt: skip
 

@@ -6,6 +6,9 @@ from sessions import edits, events
 from sessions.edits import CRITERIA
 from sessions.events import Evaluation, Unknown
 from sessions.marks import LETTERS, Marks, letter, nearest
+from sessions.recipe import Recipe
+from sessions.search_events import SearchFinished, SearchStarted
+from sessions.searching import ScanPlan
 
 EVALUATION = Evaluation(split="validation", images=1, f1=0.5, accuracy=0.5, classes=())
 
@@ -78,7 +81,7 @@ def test_edits_evaluations_and_whole_epochs_are_marked_where_they_happened():
 def test_a_run_of_a_job_goes_from_its_start_to_its_end(end, ending):
     marks = marks_of(queued(1), started(1), edited("head:conv"), end, edited("classes:9"))
     (span,) = marks.spans
-    assert (span.job, span.kind, span.start, span.ending) == (1, "fine-tune", 2, ending)
+    assert (span.number, span.kind, span.start, span.ending) == (1, "fine-tune", 2, ending)
     assert span.end == (4 if ending else 5)
 
 
@@ -93,6 +96,27 @@ def test_a_job_that_goes_on_has_two_runs():
 def test_a_job_that_never_started_has_no_run():
     assert marks_of(queued(1), events.JobFinished(job=1)).spans == []
     assert marks_of(started(1), events.JobFinished(job=1)).spans == []
+
+
+@pytest.mark.parametrize(
+    ("end", "ending"),
+    [
+        (SearchFinished(search=3), "finished"),
+        (SearchFinished(search=3, is_stopped=True), "paused"),
+        (SearchFinished(search=3, reason="x"), "failed"),
+        (events.SessionResumed(), "cut off"),
+        (events.ProcessExited(process="searcher", code=-9), "cut off"),
+        (events.ProcessExited(process="trainer", code=-9), ""),
+        (SearchFinished(search=4), ""),
+    ],
+    ids=["finished", "stopped", "failed", "resumed", "killed", "trainer killed", "another"],
+)
+def test_a_search_goes_from_its_start_to_its_end_beside_the_jobs(end, ending):
+    begun = SearchStarted(search=3, variant=0, plan=ScanPlan(candidates=()), recipe=Recipe())
+    marks = marks_of(queued(1), begun, edited("head:conv"), end, edited("classes:9"))
+    (span,) = marks.spans
+    assert (span.number, span.kind, span.start, span.ending) == (3, "search", 2, ending)
+    assert span.end == (4 if ending else 5)
 
 
 @pytest.mark.parametrize(

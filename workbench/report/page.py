@@ -128,8 +128,8 @@ def _tree(report: Report) -> str:
             facts.append(f"F1 {variant.f1:.4f}")
             facts.append(f"score {numbers.plain(variant.score, '.4f')}")
         if variant.edit is not None and variant.edit.partition(":")[0] not in ("off", "on"):
-            kept = "nothing lost" if variant.exact else f"{variant.kept:.1%} of the importance kept"
-            facts.append(kept)
+            kept = f"{variant.kept:.1%} of the importance kept"
+            facts.append("every kept weight unchanged" if variant.exact else kept)
         origin = "" if variant.parent is None else f" from v{variant.parent}"
         items.append(
             f'<li class="{kind}" style="--depth:{variant.depth}"><b>v{variant.number}</b>{name} '

@@ -1,6 +1,6 @@
 """Edits and jobs as people say them."""
 
-from sessions import edits
+from sessions import edits, offers
 from sessions.edits import Cut, Edit
 from sessions.state import SessionState, Variant
 
@@ -31,7 +31,7 @@ def edit_words(edit: Edit) -> str:
             said = f"bottleneck of {target} cut to {value} channels"
         case edits.Groups(target=target, value=value):
             said = f"{target} in {value} group{'s' if value != 1 else ''}"
-    by = f", by {edit.criterion}" if isinstance(edit, Cut) else ""
+    by = f", by {offers.criterion_title(edit.criterion)}" if isinstance(edit, Cut) else ""
     return said + by
 
 

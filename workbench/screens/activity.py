@@ -94,8 +94,9 @@ class ActivityScreen(PanelScreen[int | None]):
         self._records.refresh()
         self._end = len(self._records) if position is None else position
         self._index.jobs = state.jobs
-        cancels = ", x cancels, enter jumps" if self.is_live else ""
-        self.head("Activity", f"tab to the jobs, / filters{cancels}, escape closes")
+        cancels = ", x cancels" if self.is_live and waiting else ""
+        goes = ", enter goes to its variant" if self.is_live else ""
+        self.head("Activity", f"tab jobs, / filters{cancels}{goes}, escape closes")
         if self._timer is not None:
             self._scan()
 

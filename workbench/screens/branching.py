@@ -29,14 +29,15 @@ class BranchScreen(Dialog[Path | None]):
 
     def compose(self) -> ComposeResult:
         """A folder to type."""
-        with Vertical(classes="dialog"):
-            at = numbers.duration(self._seconds)
-            yield Static(f"Go on live from {at} in a new session; the recording stays as it is")
+        with Vertical(classes="dialog") as dialog:
+            dialog.border_title = f"Go on from {numbers.duration(self._seconds)}"
+            dialog.border_subtitle = "escape closes"
+            yield Static("Live, in a new session; the recording stays as it is")
             yield Input(str(free_folder(self._source)))
             yield Label("", id="hint")
             with Horizontal(classes="buttons"):
                 yield Button("Branch (enter)", id="branch", compact=True, variant="primary")
-                yield Button("Cancel (esc)", id="cancel", compact=True)
+                yield Button("Cancel (escape)", id="cancel", compact=True)
 
     def on_input_submitted(self) -> None:
         """Answer with the folder."""

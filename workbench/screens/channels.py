@@ -8,14 +8,14 @@ from textual.binding import BindingType
 from textual.message import Message
 from textual.widgets import Static
 
-from sessions import edits
+from sessions import offers, targets
 from sessions.edits import CRITERIA, DATA_CRITERIA, Edit
 from sessions.events import ActivationsMeasured, ChannelsDescribed
 from sessions.state import SessionState
 from widgets import numbers
 from widgets.binding import Binding
 from widgets.channel_bars import ChannelBars, ChannelsView, heading
-from workbench.screens import panel_views
+from workbench.screens import panel_views, search_words
 from workbench.screens.panel import PanelScreen
 from workbench.screens.panel_views import ChannelTarget
 
@@ -163,7 +163,7 @@ class ChannelsScreen(PanelScreen[None]):
         self.head(f"Channels of {self._path}", f"tab next, o {order}, c criterion, escape closes")
         bars = self.query_one(ChannelBars)
         width = self.app.size.width - 5
-        self.query_one("#heading", Static).update(heading(width))
+        self.call_after_refresh(self._show_heading)
         if not found:
             word = f"{self._path} has no channels of its own that could be cut"
             bars.view = ChannelsView((), word)
@@ -174,17 +174,40 @@ class ChannelsScreen(PanelScreen[None]):
         bars.view = panel_views.channels_view(
             target.width, shown, stds, is_sorted=self._is_sorted and shown is not None
         )
-        which = f", {self._at + 1} of {len(found)}" if len(found) > 1 else ""
+        which = f"{self._at + 1} of {len(found)}: " if len(found) > 1 else ""
         activation = self._activation_words(target)
-        what = f"{target.title}{which}: {target.width} · {activation}"
+        for axis in self._axis_words(target):
+            what = f"{which}{axis} · {activation}"
+            if len(what) <= width:
+                break
         self.query_one("#what", Static).update(Text(numbers.shortened(what, width)))
         cut, style = self._cut_words(target)
         self.query_one("#cut", Static).update(Text(numbers.shortened(cut, width), style=style))
 
+    def _show_heading(self) -> None:
+        """Above the bars, which are as wide as a scrollbar beside them leaves."""
+        bars = self.query_one(ChannelBars)
+        width = self.app.size.width - 4 - (bars.count > bars.size.height)
+        self.query_one("#heading", Static).update(heading(width))
+
+    def _axis_words(self, target: ChannelTarget) -> tuple[str, ...]:
+        """Whose channels and how many, in ever fewer words; a stage's others are not its own."""
+        variant = self.state.variant
+        if variant is not None and target.edit == "width":
+            stages = [stage.path for stage in variant.network.stages]
+            others = targets.inherited(variant.network, target.target)
+            if others:
+                stage, before = target.target, stages[stages.index(target.target) - 1]
+                return (
+                    f"{stage} adds {target.width} channels to the {others} of {before}",
+                    f"{stage} adds {target.width} to {others} of {before}",
+                )
+        return (f"{target.title}: {target.width}",)
+
     def _cut_words(self, target: ChannelTarget) -> tuple[str, str]:
         """What a cut by the criterion would take, or why that is not known."""
         variant = self.state.variant
-        by = f"by {self._criterion}"
+        by = f"by {offers.criterion_title(self._criterion)}"
         if variant is not None and self._criterion in DATA_CRITERIA and not variant.scores:
             how = "m measures" if self.is_live else "not measured in this recording"
             return f"{by}: not measured on images yet; {how}", "yellow"
@@ -199,7 +222,8 @@ class ChannelsScreen(PanelScreen[None]):
         taken = len(found.taken)
         least = sorted(range(target.width), key=lambda at: found.importance[at])[:taken]
         why = "" if {*least} == {*found.taken} else "; groups have a say"
-        return f"{by}: {edits.text(cut)} takes {taken} of {target.width}, marked cut{why}", ""
+        words = search_words.edit_words(cut)
+        return f"{by}: {words} takes {taken} of {target.width}, marked cut{why}", ""
 
     def _activation_words(self, target: ChannelTarget) -> str:
         if self.state.data is None:

@@ -6,7 +6,7 @@ from rich.text import Text
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical
-from textual.widgets import Button, Label, OptionList
+from textual.widgets import Button, OptionList
 from textual.widgets.option_list import Option
 
 from widgets.network_tree import NetworkTree
@@ -33,12 +33,13 @@ class ColumnsScreen(Dialog[None]):
 
     def compose(self) -> ComposeResult:
         """A line a column."""
-        with Vertical(classes="dialog"):
-            yield Label(Text("Columns of the tree: space switches one", style="bold"))
+        with Vertical(classes="dialog") as dialog:
+            dialog.border_title = "Columns of the tree"
+            dialog.border_subtitle = "space switches one, escape closes"
             yield OptionList(*(Option(line) for line in self._lines()))
             with Horizontal(classes="buttons"):
                 yield Button("As usual (r)", id="reset", compact=True)
-                yield Button("Close (esc)", id="close", compact=True)
+                yield Button("Close (escape)", id="close", compact=True)
 
     def on_option_list_option_selected(self, event: OptionList.OptionSelected) -> None:
         """Switch a column."""

@@ -25,6 +25,7 @@ class ConfusedScreen(Dialog[None]):
         align: center middle;
         & > Vertical {
             width: 95%; height: 95%; padding: 0 1; border: round $primary; background: $surface;
+            border-title-style: bold; border-subtitle-color: $text-muted;
         }
         & #said { height: auto; }
         & VerticalScroll { height: 1fr; }

@@ -13,6 +13,8 @@ from widgets.confusion import ConfusionMap, ConfusionView, f1_text, most_frequen
 from workbench.screens.confused import ConfusedScreen
 from workbench.screens.dialog import Dialog
 
+WIDEST, FRAME = 140, 7
+"""Columns of the dialog in a wide terminal, and those that are not its words'."""
 NAMED = 3
 """Confusions told in words below the map."""
 MAPPED = 12
@@ -22,7 +24,7 @@ MAPPED = 12
 class ConfusionScreen(Dialog[None]):
     """The confusions of one evaluation, with the F1 they make and its split."""
 
-    CSS = "ConfusionScreen > .dialog { width: 140; }"
+    CSS = f"ConfusionScreen > .dialog {{ width: {WIDEST}; }}"
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape,q,m", "dismiss", "Close", tooltip="Back to the main screen"),
     ]
@@ -60,9 +62,17 @@ class ConfusionScreen(Dialog[None]):
         has_words = view is not None and 0 < len(view.counts) <= MAPPED
         self.query_one("#frequent", Static).display = has_words
         if view is not None:
-            self.query_one("#f1", Static).update(f1_text(view))
-            words = Text("\n").append_text(most_frequent(view, NAMED))
+            room = min(WIDEST, self.app.size.width) - FRAME
+            legend = room if has_cells else 0
+            f1 = f1_text(view, legend, is_colourless=self.app.no_color)
+            self.query_one("#f1", Static).update(f1)
+            words = Text("\n").append_text(most_frequent(view, NAMED, width=room))
             self.query_one("#frequent", Static).update(words)
+
+    def on_resize(self) -> None:
+        """There is more or less room for words."""
+        self._is_shown = False
+        self.show_view(self._view, self._title, self._note)
 
     def on_confusion_map_chosen(self, message: ConfusionMap.Chosen) -> None:
         """Show the photos of a cell."""

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from rich.text import Text
 
 from sessions import offers
-from sessions.edits import DATA_CRITERIA, Cut, Edit, Kernel, Rank, Widen
+from sessions.edits import DATA_CRITERIA, Cut, Edit, Kernel, Mid, Rank, Widen, Width
 from sessions.events import CUT, MOVED, CutDescribed, RanksDescribed
 from sessions.network import Network
 from sessions.offers import Offer, Preview
@@ -15,6 +15,8 @@ from widgets.channel_map import AxisMap, MapView
 from widgets.value_strip import StripValue, StripView
 
 UNKNOWN = "…"
+HOW = ("arrows or digits: value · tab: other changes", "digits: value · tab: others")
+"""How to choose, in ever fewer words."""
 Described = Mapping[Edit, CutDescribed]
 
 
@@ -83,7 +85,7 @@ def figures(variant: Variant, offer: Offer, preview: Preview) -> Text:
     if preview.change:
         style = "green" if preview.change < 0 else "red"
         share = numbers.signed(preview.change / variant.macs * 100, ".1f")
-        text.append(f"  {numbers.signed(preview.change, ',d')}  {share} %", style=style)
+        text.append(f"  {numbers.signed(preview.change, ',d')}  {share}%", style=style)
     text.append("\n")
     if preview.score is None:
         text.append("no score: F1 is not measured yet", style="dim")
@@ -156,7 +158,9 @@ def map_view(network: Network, preview: Preview, described: Described) -> MapVie
     if found.reason:
         return MapView(note="nothing would change: the edit is refused")
     if not found.channels:
-        return MapView(note="every channel stays where it is")
+        is_narrower = isinstance(edit, Width | Mid)
+        note = "not known which channels go" if is_narrower else "every channel stays where it is"
+        return MapView(note=note)
     return MapView(
         tuple(
             AxisMap(offers.axis_title(network, axis.axis), axis.fates, axis.groups)
@@ -182,4 +186,11 @@ def criterion_line(offer: Offer, criterion: str) -> str:
     if offer.name not in ("width", "mid", "groups"):
         return ""
     needs = " (on images)" if criterion in DATA_CRITERIA else ""
-    return f"what stays: by {criterion}{needs}"
+    return f"what stays: by {offers.criterion_title(criterion)}{needs}"
+
+
+def how_line(offer: Offer, criterion: str, width: int) -> Text:
+    """By what it is chosen what stays, and how to choose another value."""
+    line = criterion_line(offer, criterion)
+    lines = [f"{line} · {how}" if line else how for how in HOW]
+    return Text(next((words for words in lines if len(words) <= width), lines[-1]), style="dim")

@@ -4,12 +4,15 @@ from typing import ClassVar, Generic, TypeVar
 
 from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
 from rich.segment import Segment
+from rich.style import Style
 from textual.binding import BindingType
 from textual.geometry import Region, Size
 from textual.renderables.background_screen import BackgroundScreen
 from textual.screen import ModalScreen
 
 Answer = TypeVar("Answer")
+DIM = Style(dim=True, bold=False)
+"""Of what lies below where there are no colours; bold would undo it in some terminals."""
 
 
 class Dialog(ModalScreen[Answer], Generic[Answer]):
@@ -29,7 +32,15 @@ class Dialog(ModalScreen[Answer], Generic[Answer]):
             max-height: 90%;
             padding: 1 2;
             border: round $primary;
+            border-title-style: bold;
+            border-subtitle-color: $text-muted;
             background: $surface;
+        }
+        & .dialog, & VerticalScroll, & OptionList {
+            scrollbar-size-vertical: 1;
+            scrollbar-background: $surface;
+            scrollbar-background-hover: $surface;
+            scrollbar-background-active: $surface;
         }
         & .buttons { height: 1; margin-top: 1; }
         & .buttons Button { margin-right: 2; }
@@ -45,9 +56,10 @@ class Dialog(ModalScreen[Answer], Generic[Answer]):
         below = super().render()
         if not isinstance(below, BackgroundScreen):
             return below
-        made_for = (below.screen, self.size, below.color)
+        is_dim = self.app.no_color  # where a tint is not seen
+        made_for = (below.screen, self.size, below.color, is_dim)
         if self._still is None or self._still[0] != made_for:
-            self._still = made_for, Still(below, self.app.console, self.size)
+            self._still = made_for, Still(below, self.app.console, self.size, is_dim=is_dim)
         return self._still[1]
 
     def refresh(
@@ -67,9 +79,12 @@ class Dialog(ModalScreen[Answer], Generic[Answer]):
 class Still:
     """The segments of a renderable, drawn once."""
 
-    def __init__(self, what: RenderableType, console: Console, size: Size) -> None:
+    def __init__(
+        self, what: RenderableType, console: Console, size: Size, *, is_dim: bool = False
+    ) -> None:
         options = console.options.update(width=size.width, height=size.height)
-        self._segments: list[Segment] = list(console.render(what, options))
+        segments = console.render(what, options)
+        self._segments = list(Segment.apply_style(segments, None, DIM) if is_dim else segments)
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         """As it was."""

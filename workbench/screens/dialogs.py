@@ -22,9 +22,10 @@ EXPLAINED = (
     ("share", "part of all MACs that run"),
     ("std", "standard deviation of the weights; low ones are cut first by the usual rule"),
     ("worth F1", "cutting the unit lowers the score if it costs less F1 than this"),
-    ("cost F1", "what a unit's absence did to F1, measured; with ~ before later edits"),
-    ("→ .185", "F1 that measuring batch norm anew would bring, no weight changed"),
+    ("cost F1", "F1 lost with the unit off, as measured; v2 before it: measured in v2"),
+    ("→ 0.772", "F1 that a recovery would bring, tried by itself, and the step it was tried to"),
     ("r b f s", "on the F1 curve: raw, batch norm anew, layers fitted, short fine-tune"),
+    ("^r ^p", "ctrl and the letter together"),
     ("score", "MACs and F1 in one number by the score rule; lower is better"),
 )
 
@@ -61,7 +62,9 @@ class HelpScreen(Dialog[None]):
 
     def compose(self) -> ComposeResult:
         """Keys, mouse, words, and where keys are changed."""
-        with VerticalScroll(classes="dialog"):
+        with VerticalScroll(classes="dialog") as dialog:
+            dialog.border_title = "Keys and words"
+            dialog.border_subtitle = "escape closes, arrows scroll"
             for title, rows in (
                 ("Keys", self._rows), *self._timeline,
                 ("\nMouse", BY_MOUSE), ("\nOn the screen", EXPLAINED),
@@ -72,7 +75,7 @@ class HelpScreen(Dialog[None]):
                 own = f"\nOther keys and colours: {self._config_file}"
                 yield Static(Text(f"{own} (`workbench config` prints it whole)", style="dim"))
             with Horizontal(classes="buttons"):
-                yield Button("Close (esc)", compact=True)
+                yield Button("Close (escape)", compact=True)
 
     def on_button_pressed(self) -> None:
         """Close."""
@@ -98,9 +101,9 @@ def help_rows(bindings: Iterable[BindingType]) -> list[tuple[str, str]]:
 
 
 def _shown(keys: str) -> list[str]:
-    """Keys as they stand on a keyboard; what has no sign of its own by its name."""
+    """Keys as they stand on a keyboard; what has no sign of its own by its name, as below."""
     named = [(key, format_key(key)) for key in keys.split(",")]
-    return [shown if len(shown) == 1 else key for key, shown in named]
+    return [shown if len(shown) == 1 else key.replace("ctrl+", "^") for key, shown in named]
 
 
 class SaveScreen(Dialog[str | None]):
@@ -118,13 +121,15 @@ class SaveScreen(Dialog[str | None]):
 
     def compose(self) -> ComposeResult:
         """A path to type."""
-        with Vertical(classes="dialog"):
-            yield Label("Save the current variant as (.pt, .pth or .safetensors)\n")
+        with Vertical(classes="dialog") as dialog:
+            dialog.border_title = "Save the current variant"
+            dialog.border_subtitle = "escape closes"
+            yield Label("As a file that ends in .pt, .pth or .safetensors\n")
             yield Input(self._suggestion)
             yield Label("", id="hint")
             with Horizontal(classes="buttons"):
                 yield Button("Save (enter)", id="save", compact=True, variant="primary")
-                yield Button("Cancel (esc)", id="cancel", compact=True)
+                yield Button("Cancel (escape)", id="cancel", compact=True)
 
     def on_input_submitted(self) -> None:
         """Answer with the path."""

@@ -4,7 +4,8 @@ from collections.abc import Mapping
 from functools import singledispatch
 from pathlib import Path
 
-from sessions import edits, events, search_events
+from sessions import events, offers, search_events
+from sessions.edits import CRITERIA, Cut, Edit
 from sessions.events import AnyEvent, Unknown
 from sessions.searching import ScanPlan
 from sessions.state import Job
@@ -53,22 +54,22 @@ def _(event: events.DataFailed, jobs: Jobs) -> Words:
 
 @_words.register
 def _(event: events.EditRequested, jobs: Jobs) -> Words:
-    return f"asked for {edits.text(event.edit)} on v{event.parent}", "quiet", event.variant
+    return f"asked for {_edit(event.edit)} on v{event.parent}", "quiet", event.variant
 
 
 @_words.register
 def _(event: events.Edited, jobs: Jobs) -> Words:
-    kept = ", nothing lost" if event.exact else ""
+    kept = ", every kept weight unchanged" if event.exact else ""
     if event.kept_layers and not event.exact:
         kept = f", {event.kept:.1%} of the importance kept"
     lost = f"; lost: {', '.join(event.lost)}" if event.lost else ""
-    text = f"v{event.variant} is v{event.parent} with {edits.text(event.edit)}: {event.macs:,} MACs"
+    text = f"v{event.variant} is v{event.parent} with {_edit(event.edit)}: {event.macs:,} MACs"
     return f"{text}{kept}{lost}", "", event.variant
 
 
 @_words.register
 def _(event: events.EditRejected, jobs: Jobs) -> Words:
-    return f"refused {edits.text(event.edit)} on v{event.parent}: {event.reason}", "bad", None
+    return f"refused {_edit(event.edit)} on v{event.parent}: {event.reason}", "bad", None
 
 
 @_words.register
@@ -86,7 +87,7 @@ def _(event: events.VariantNamed, jobs: Jobs) -> Words:
 @_words.register
 def _(event: events.JobQueued, jobs: Jobs) -> Words:
     by_itself = ", by itself" if event.is_automatic else ""
-    text = f"job {event.job} waits: {_kind(event.job_kind)} of v{event.variant}{by_itself}"
+    text = f"{_kind(event.job_kind)} of v{event.variant} waits{by_itself}"
     return text, "quiet", event.variant
 
 
@@ -106,14 +107,14 @@ def _(event: events.JobProgressed, jobs: Jobs) -> Words:
 
 @_words.register
 def _(event: events.CheckpointWritten, jobs: Jobs) -> Words:
-    text = f"{_job(event.job, jobs)} is on disk up to epoch {event.epoch:.1f}"
+    text = f"{_job(event.job, jobs)} is on disk up to epoch {_epoch(event.epoch)}"
     return text, "quiet", _variant(event.job, jobs)
 
 
 @_words.register
 def _(event: events.Evaluated, jobs: Jobs) -> Words:
     found = event.evaluation
-    when = "" if event.epoch is None or event.rung else f" after epoch {event.epoch:.1f}"
+    when = "" if event.epoch is None or event.rung else f" after epoch {_epoch(event.epoch)}"
     rung = f" ({event.rung})" if event.rung else ""
     text = f"{_job(event.job, jobs)}{rung}: F1 {found.f1:.4f}{when}, {found.images:,} {found.split}"
     return f"{text} images", "good", _variant(event.job, jobs)
@@ -244,6 +245,19 @@ def _kind(kind: str) -> str:
     return {"evaluate": "evaluation", "recover": "recovery", "measure": "channel scores"}.get(
         kind, kind
     )
+
+
+def _edit(edit: Edit) -> str:
+    """An edit as one would say it, with the criterion where another than the usual one chose."""
+    words = search_words.edit_words(edit)
+    if isinstance(edit, Cut) and edit.criterion != CRITERIA[0]:
+        return f"{words} by {offers.criterion_title(edit.criterion)}"
+    return words
+
+
+def _epoch(epoch: float) -> str:
+    """An epoch to a tenth: 1, 12.5."""
+    return f"{epoch:.1f}".removesuffix(".0")
 
 
 def _job(number: int, jobs: Jobs) -> str:

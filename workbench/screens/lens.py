@@ -11,10 +11,13 @@ from sessions.state import SessionState, Variant
 from widgets import numbers
 from widgets.layer_panel import LayerView
 from widgets.rows import Row, compared, tree_rows
-from workbench.screens import search_words
+from widgets.tree_columns import lost
+from workbench.screens import search_words, views
 
 FINDS = 2
 """Cuts of a stage that the layer panel has room for."""
+FIND_WIDTH = 27
+"""Cells of what was cut; two figures stand behind it."""
 OPENED, BEFORE = "opened", "before"
 
 
@@ -127,27 +130,37 @@ def _layers(network: Network, row: Row) -> list[Layer]:
 
 def _finds(state: SessionState, variant: Variant, row: Row) -> tuple[str, ...]:
     """The best cuts of a stage that a scan found, and which scan."""
-    found = measured.finds(state, variant.number, row.path)[:FINDS]
-    lines = [
-        f"{search_words.edits_words(ranked.measured.edits).removeprefix(row.path).lstrip(' .')}: "
-        f"{numbers.signed(-ranked.lost, '.4f')} F1, pays to {numbers.plain(ranked.worth, '.4f')}"
-        for _, ranked in found
-    ]
-    if found:
-        scan = state.searches[found[0][0]]
-        lines.append(f"by scan {scan.number} of v{scan.variant}, best first")
+    found = measured.finds(state, variant.number, row.path)
+    if not found:
+        return ()
+    best, scan = found[:FINDS], state.searches[found[0][0]]
+    of = f"best {len(best)} of {len(found)}, " if len(found) > len(best) else ""
+    lines = [_find(f"{of}scan {scan.number} of v{scan.variant}", "cost", "worth")]
+    for _, ranked in best:
+        words = search_words.edits_words(ranked.measured.edits).removeprefix(row.path).lstrip(" .")
+        lines.append(_find(words, lost(ranked.lost), lost(ranked.worth)))
     return tuple(lines)
 
 
+def _find(words: str, cost: str, worth: str) -> str:
+    return f"{numbers.fitted(words, FIND_WIDTH)}{cost:>7}{worth:>7}"
+
+
 def _cost(row: Row) -> tuple[str, ...]:
+    """What the unit may cost, and what it was measured to."""
     cost = row.cost
     assert cost is not None
-    pays = () if row.worth is None else (f"pays off if F1 falls less than {row.worth:.4f}",)
-    where = f" in v{cost.measured_from}" if row.is_cost_old else ""
-    words = f"measured off{where}: {numbers.signed(cost.best, '.4f')} F1"
+    pays = () if row.worth is None else (views.pays_off(row.worth),)
+    verb = "costs" if cost.best <= 0 else "gains"
+    words = f"measured: {verb} {abs(cost.best):.4f} F1"
+    if row.is_cost_old:
+        past = "cost" if cost.best <= 0 else "gained"
+        words = f"in v{cost.measured_from} it {past} {abs(cost.best):.4f} F1"
     if cost.raw is None:
-        how = f"by scan {cost.search}: {cost.recovered_by} anew, {cost.images:,} validation images"
+        how = f"by scan {cost.search}: {cost.images:,} images, {cost.recovered_by} anew"
         return (*pays, words, how)
     if cost.recovered is None or cost.recovered <= cost.raw:
         return (*pays, words)
-    return (*pays, words, f"without {cost.recovered_by}: {numbers.signed(cost.raw, '.4f')}")
+    if (cost.raw <= 0) != (cost.best <= 0):
+        return (*pays, words, f"as cut, before {cost.recovered_by}, it cost {-cost.raw:.4f}")
+    return (*pays, f"{words} (as cut {abs(cost.raw):.4f})")

@@ -10,7 +10,7 @@ from textual.events import Resize
 from textual.screen import Screen
 from textual.timer import Timer
 
-from sessions import edits, history, macs, measured, offers
+from sessions import edits, history, macs, measured
 from sessions.state import SessionState
 from widgets.binding import Binding
 from widgets.class_panel import ClassPanel
@@ -26,11 +26,11 @@ from widgets.score_panel import ScorePanel
 from widgets.side_panels import SidePanels
 from widgets.title_line import TitleLine
 from widgets.too_small import TooSmall, is_too_small
-from workbench.screens import lens, panel_views, views
+from workbench.screens import footer_keys, lens, panel_views, views
 from workbench.screens.columns import ColumnsScreen
 
 SETTLED_S = 0.1
-"""Time that the cursor rests before the footer follows it."""
+"""Time that cursor and state rest before the footer follows them: it is slow to draw."""
 BEHIND_S = 10.0
 """Between two drawings of this screen while a dialog lies over it."""
 NARROW = 116
@@ -54,6 +54,10 @@ class MainScreen(Screen[None]):
         &.-narrow #left { width: 100%; height: 1fr; }
         &.-narrow SidePanels { width: 100%; max-width: 100%; height: 7; }
         &.-tall SidePanels { height: 16; }
+        & ToastRack { margin: 0 0 6 0; }  /* score and job stay in sight */
+        &.-low ToastRack { margin: 0 0 5 0; }
+        &.-replay ToastRack { margin: 0 0 9 0; }
+        &.-replay.-low ToastRack { margin: 0 0 7 0; }
     }
     """
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -108,6 +112,7 @@ class MainScreen(Screen[None]):
     def on_mount(self) -> None:
         """The tree has the keys."""
         self.query_one(ReplayBar).display = False
+        self._fit_footer()
         self.query_one(NetworkTree).columns = self._columns
         self.query_one(NetworkTree).focus()
 
@@ -117,12 +122,20 @@ class MainScreen(Screen[None]):
         self.set_class(is_narrow, "-narrow")
         self.set_class(is_too_small(event.size.width, event.size.height), "-tiny")
         self.set_class(is_narrow and event.size.height >= 36, "-tall")
+        self.set_class(event.size.height < 30, "-low")
         self.query_one(SidePanels).is_narrow = is_narrow
         self.query_one(KeyFooter).show_command_palette = not is_narrow
         self.query_one(ScorePanel).is_low = event.size.height < 30
         self.query_one(ReplayBar).is_low = event.size.height < 30
 
-    def show(self, state: SessionState, log_error: str = "", *, is_live: bool = True) -> None:
+    def show(
+        self,
+        state: SessionState,
+        log_error: str = "",
+        *,
+        refusal: str = "",
+        is_live: bool = True,
+    ) -> None:
         """Show a state: MACs, F1 and score in this frame, tree and panels in the next one.
 
         Widgets repaint only what is new to them. Under a dialog they follow more slowly: each
@@ -131,7 +144,7 @@ class MainScreen(Screen[None]):
         self._state = state
         self._figures = (
             views.score_view(state),
-            views.job_view(state, log_error, is_live=is_live),
+            views.job_view(state, log_error, refusal=refusal, is_live=is_live),
         )
         if self.is_active:
             self._show_figures()
@@ -159,9 +172,13 @@ class MainScreen(Screen[None]):
         self._is_drawing_due = False
         before, state = self._drawn, self._state
         self._drawn = state
+        data = (before.data is None, before.data_error)
+        if before.variant is not state.variant or data != (state.data is None, state.data_error):
+            self._fit_footer_soon()
         variant, opened = state.variant, history.baseline(state)
         title = self.query_one(TitleLine)
         title.name_text, title.facts = views.title(state), views.facts(state)
+        self.query_one(ClassPanel).word = panel_views.class_word(state)
         if variant is None or opened is None:
             self.query_one(NetworkTree).rows = ()
             self.query_one(ClassPanel).rows = ()
@@ -187,15 +204,14 @@ class MainScreen(Screen[None]):
         """Show where the replay is."""
         bar = self.query_one(ReplayBar)
         bar.display = True
+        self.add_class("-replay")
         bar.view = view
 
     def on_network_tree_row_selected(self, message: NetworkTree.RowSelected) -> None:
         """The layer panel follows the cursor."""
         self._selected = message.path
         self._show_row()
-        if self._footer_timer is not None:
-            self._footer_timer.stop()
-        self._footer_timer = self.set_timer(SETTLED_S, self._fit_footer)
+        self._fit_footer_soon()
 
     def on_network_tree_marked(self) -> None:
         """Where units are marked, any row can switch them."""
@@ -255,18 +271,16 @@ class MainScreen(Screen[None]):
         panels = self.query_one(SidePanels)
         panels.active = (panels.active + 1) % 3
 
+    def _fit_footer_soon(self) -> None:
+        if self._footer_timer is not None:
+            self._footer_timer.stop()
+        self._footer_timer = self.set_timer(SETTLED_S, self._fit_footer)
+
     def _fit_footer(self) -> None:
-        """Leave out what the row cannot have; the footer is slow to draw."""
-        row, variant = self._rows.get(self._selected), self._state.variant
-        if row is None or variant is None:
-            return
-        hidden = set() if offers.offers(variant.network, row.path) else {"reshape"}
-        units = variant.network.units
-        unit = units.get(row.path) or units.get(row.parent)
-        is_marked = bool(self.query_one(NetworkTree).marked)
-        if not is_marked and (unit is None or not unit.is_removable):
-            hidden.add("toggle_unit")
-        self.query_one(KeyFooter).hidden = frozenset(hidden)
+        """Leave out what would do nothing."""
+        row, is_marked = self._rows.get(self._selected), bool(self.query_one(NetworkTree).marked)
+        hidden = footer_keys.idle(self._state, row, is_marked=is_marked)
+        self.query_one(KeyFooter).hidden = hidden
 
     def _show_row(self) -> None:
         row = self._rows.get(self._selected)

@@ -19,6 +19,7 @@ from sessions.state import Job, SessionState, Variant
 from widgets import numbers
 from widgets.binding import Binding
 from workbench.screens.dialog import Dialog
+from workbench.screens.variant_lines import title
 
 SHOWN_JOBS = 12
 """Jobs that are listed; of more only the last ones are."""
@@ -150,7 +151,7 @@ def _job(job: Job, state: SessionState) -> str:
 
 
 def _variant(variant: Variant) -> str:
-    return f"v{variant.number} {variant.name or variant.label}"
+    return f"v{variant.number} {title(variant)}"
 
 
 def _f1(variant: Variant) -> Text:
@@ -173,7 +174,7 @@ def _running(job: Job | None) -> str:
 
 def _change(values: Sequence[float | None]) -> str:
     first, second = values
-    return "" if first is None or second is None else numbers.signed(second - first, ".4f")
+    return "—" if first is None or second is None else numbers.signed(second - first, ".4f")
 
 
 def _counted(number: int, what: str) -> str:

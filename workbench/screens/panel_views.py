@@ -11,6 +11,7 @@ from widgets.channel_bars import ChannelRow, ChannelsView
 from widgets.class_panel import ClassRow
 from widgets.job_list import JobRow
 from widgets.plane_drawing import PlanePoint, PlaneView
+from workbench.screens import f1_notes
 
 
 def plane_view(state: SessionState) -> PlaneView:
@@ -230,6 +231,16 @@ def class_rows(state: SessionState) -> tuple[ClassRow, ...]:
         )
         for score in now.classes
     )
+
+
+def class_word(state: SessionState) -> str:
+    """Why F1 of the current variant's classes is not known."""
+    variant = state.variant
+    if variant is None:
+        return "No F1 by class: no model is open yet."
+    if variant.evaluation is not None:
+        return ""
+    return f"v{variant.number} has no F1 by class yet ({f1_notes.of_variant(state, variant)[-1]})"
 
 
 def _class_f1s(evaluation: Evaluation | None) -> dict[str, float]:

@@ -11,7 +11,7 @@ from textual.widgets import Static
 from sessions.state import SessionState, Variant
 from widgets import numbers
 from widgets.binding import Binding
-from widgets.plane_drawing import LEGEND, PlanePoint
+from widgets.plane_drawing import LEGEND, PlanePoint, legend_lines
 from widgets.score_plane import ScorePlane
 from workbench.screens import panel_views
 from workbench.screens.panel import PanelScreen
@@ -67,7 +67,8 @@ class PlaneScreen(PanelScreen[int | None]):
         plane = self.query_one(ScorePlane)
         plane.view = panel_views.plane_view(state)
         jumps = "enter jumps, " if self.is_live else ""
-        self.head(f"F1 by MACs, score rule {state.rule.name}", f"arrows, {jumps}escape closes")
+        lines = f"lines of equal score ({state.rule.name}), lower is better"
+        self.head(f"F1 by MACs, {lines}", f"arrows, {jumps}escape closes")
         width = self.app.size.width - 4
         missing = panel_views.unmeasured(state)
         is_beside = bool(missing) and self.app.size.width >= WIDE
@@ -90,9 +91,7 @@ class PlaneScreen(PanelScreen[int | None]):
             self.notify("a recording stays as it is: its session can be opened to go on from here")
 
     def _show_selected(self) -> None:
-        plane = self.query_one(ScorePlane)
-        points = () if plane.view is None else plane.view.points
-        point = next((point for point in points if point.number == plane.cursor), None)
+        point = self.query_one(ScorePlane).selected
         width = self.app.size.width - 4
         self.query_one("#selected", Static).update(
             Text("" if point is None else point_text(point, width))
@@ -131,9 +130,4 @@ def unmeasured_line(variants: tuple[Variant, ...], width: int) -> Text:
 
 def legend_text(width: int) -> Text:
     """What the marks are, as many as there is room for."""
-    line = ""
-    for mark, meaning in LEGEND:
-        item = f"{mark} {meaning}  "
-        if len(line) + len(item.rstrip()) <= width:
-            line += item
-    return Text(line.rstrip())
+    return Text("\n".join(legend_lines(LEGEND, width)))

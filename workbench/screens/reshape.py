@@ -38,6 +38,7 @@ LONGEST = 6
 class ReshapeScreen(Dialog[Edit | None]):
     """Arrows and digits choose a value, tab what to change, enter makes the edit."""
 
+    AUTO_FOCUS = ""  # no button: keys choose values
     CSS = """
     ReshapeScreen > .dialog { width: 92; }
         ReshapeScreen {
@@ -52,6 +53,7 @@ class ReshapeScreen(Dialog[Edit | None]):
             &.-tall ChannelMap { height: 9; margin-top: 1; }
             &.-tall #typed { margin-top: 1; }
             & .buttons { margin-top: 0; }
+            & #make:disabled { background: $surface; color: $text-muted; text-style: none; }
         }
     """
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -104,7 +106,9 @@ class ReshapeScreen(Dialog[Edit | None]):
 
     def compose(self) -> ComposeResult:
         """What, values, what they come to."""
-        with Vertical(classes="dialog"):
+        with Vertical(classes="dialog") as dialog:
+            dialog.border_title = "Reshape"
+            dialog.border_subtitle = "escape closes"
             yield Static(self._path, id="row", markup=False)
             yield ChoiceLine()
             yield ValueStrip()
@@ -122,7 +126,7 @@ class ReshapeScreen(Dialog[Edit | None]):
     def on_mount(self) -> None:
         """Show the first choice."""
         for button in self.query(Button):
-            button.can_focus = False  # keys choose values
+            button.can_focus = False
         self.query_one(ChoiceLine).titles = tuple(offer.title for offer in self._offers)
         self._turn(0)
 
@@ -258,6 +262,7 @@ class ReshapeScreen(Dialog[Edit | None]):
         self._write("#figures", cuts.figures(self._variant, self._offer, chosen))
         self._write("#losses", cuts.losses(chosen, self._described, self._ranks, width))
         self._write("#typed", self._notes())
+        self.query_one("#make", Button).disabled = chosen.edit is None
         network = self._variant.network
         self.query_one(ChannelMap).view = cuts.map_view(network, chosen, self._described)
 
@@ -274,9 +279,7 @@ class ReshapeScreen(Dialog[Edit | None]):
             if int(self._typed) != self._chosen.number:
                 text.append(f": not legal, the nearest is {self._chosen.value}", style="yellow")
             return text
-        line = cuts.criterion_line(self._offer, self._criterion)
-        how = "arrows or digits: value · tab: other changes"
-        return Text(f"{line} · {how}" if line else how, style="dim")
+        return cuts.how_line(self._offer, self._criterion, self.query_one("#typed").size.width)
 
     def _ask(self) -> None:
         """Ask for what is not known yet, unless the engine is at it already."""

@@ -16,9 +16,12 @@ from widgets.photos import Photos
 from workbench.screens.dialog import Dialog
 
 PHOTOS = 6
-SMALLEST, LARGEST = 14, 32
+SMALLEST, LARGEST = 14, 40
 """Edges of an image in cells."""
 COPIES = 4
+"""Beside a photo; more where they would be larger than `LARGEST`."""
+FRAME = 7
+"""Columns that are not the photos'."""
 
 
 class SamplesScreen(Dialog[None]):
@@ -26,13 +29,14 @@ class SamplesScreen(Dialog[None]):
 
     CSS = """
     SamplesScreen > .dialog { width: 100%; }
-    SamplesScreen VerticalScroll { height: 1fr; }
+    SamplesScreen VerticalScroll { height: 1fr; margin-top: 1; }
     SamplesScreen .dialog { height: 90%; }
     """
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape,i", "dismiss", "Close"),
         Binding("a", "preset", "Next preset"),
         Binding("n", "again", "Others"),
+        Binding("F", "recipe", "Recipe"),
     ]
 
     class Asked(Message):
@@ -48,15 +52,25 @@ class SamplesScreen(Dialog[None]):
 
     def compose(self) -> ComposeResult:
         """Photos, and what made them."""
-        with Vertical(classes="dialog"):
+        with Vertical(classes="dialog") as dialog:
+            dialog.border_title = "Training images"
             yield Label("", id="title")
             with VerticalScroll():
                 yield Photos()
-            yield Label("a next preset, n other images, escape closes; F sets the recipe")
 
     def on_mount(self) -> None:
         """Ask for images."""
+        self._show_keys()
         self._ask()
+
+    def on_resize(self) -> None:
+        """More or less of the photos is in sight."""
+        self.call_after_refresh(self._show_keys)
+
+    def action_recipe(self) -> None:
+        """Go on to the recipe."""
+        self.dismiss()
+        self.app.call_later(self.app.run_action, "fine_tune_with")
 
     def action_preset(self) -> None:
         """Look at another preset; the recipe stays as it is."""
@@ -80,10 +94,22 @@ class SamplesScreen(Dialog[None]):
         )
         self.query_one("#title", Label).update(Text(title, style="red" if drawn.reason else "bold"))
         self.query_one(Photos).show(drawn.rows, drawn.names, drawn.edge)
+        self.call_after_refresh(self._show_keys)
+
+    def _show_keys(self) -> None:
+        """What the keys do; that there is more to scroll to, where there is."""
+        scrolls = ", arrows scroll" if self.query_one(VerticalScroll).max_scroll_y else ""
+        keys = f"a next preset, n other images, F recipe{scrolls}, escape closes"
+        self.query_one(".dialog").border_subtitle = keys
 
     def _ask(self) -> None:
         self.query_one("#title", Label).update("drawing …")
-        room = int(self.app.size.width * 0.95) - 8
-        edge = min(max(room // (COPIES + 1) - 1, SMALLEST), LARGEST)
-        copies = max(room // (edge + 1) - 1, 1)
-        self.post_message(self.Asked(self._recipe, PHOTOS, min(copies, COPIES), edge))
+        copies, edge = sizes_for(self.app.size.width - FRAME)
+        self.post_message(self.Asked(self._recipe, PHOTOS, copies, edge))
+
+
+def sizes_for(width: int) -> tuple[int, int]:
+    """How many copies stand beside a photo in so many columns, and the edge of each in cells."""
+    images = min((width + 1) // (SMALLEST + 1), COPIES + 1)
+    images = max(images, (width + 1) // (LARGEST + 1), 2)
+    return images - 1, min(max((width + 1) // images - 1, 1), LARGEST)

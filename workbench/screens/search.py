@@ -17,11 +17,12 @@ from sessions.state import Search, SessionState
 from widgets import numbers
 from widgets.binding import Binding
 from widgets.choice_line import GAP, ChoiceLine
-from workbench.screens import search_requests, search_tables, search_words
+from workbench.screens import search_keys, search_requests, search_tables, search_words
 from workbench.screens.panel import PanelScreen
 from workbench.screens.search_form import SearchForm
 from workbench.screens.search_requests import Begin, Request
-from workbench.screens.search_results import PilotResults, Results, ScanResults, StudyResults
+from workbench.screens.search_results import PilotResults, Results, ScanResults
+from workbench.screens.search_study import StudyResults
 
 PILOT = 0
 """The place of the autopilot among the searches, which count from 1."""
@@ -134,13 +135,13 @@ class SearchScreen(PanelScreen[None]):
         shown = shown if places else "empty"
         for part in ("empty", "scan", "study", "pilot"):
             self.query_one(f"#{part}").display = part == shown
-        self._draw_head()
         if search is None:
             self.query_one(PilotResults).show(self.state)
         elif self._is_study:
             self.query_one(StudyResults).show(search, self.state)
         else:
             self.query_one(ScanResults).show(search, self.state)
+        self._draw_head()
 
     def _title(self, place: int) -> str:
         if place == PILOT:
@@ -175,24 +176,16 @@ class SearchScreen(PanelScreen[None]):
             part.display = bool(line)
 
     def _keys(self) -> str:
-        """What can be pressed, in the frame."""
-        words = []
-        pilot, search = self.state.autopilot, self._search
-        if self.is_live:
-            words.append("n new")
-            if pilot is not None and pilot.is_on:
-                words.append("x takes over")
-            elif self.state.searching is not None:
-                words.append("x stops")
-            if search is not None and search.is_resumable:
-                words.append("p goes on")
-            if search is not None:
-                words.append("enter opens" if self._is_study else "enter makes the edit")
+        search, chosen, view = self._search, "", ""
         if self._is_study:
-            words.append("v view")
-        if len(self._places()) > 1:
-            words.append("[ ] others")
-        return ", ".join([*words, "escape closes"])
+            study = self.query_one(StudyResults)
+            chosen, view = "opens" if study.can_open else "", study.next_name
+        elif search is not None and len(search.measured) > 1:
+            chosen = "makes the edit"
+        return search_keys.keys(
+            self.state, search, is_live=self.is_live, chosen=chosen, view=view,
+            has_others=len(self._places()) > 1,
+        )  # fmt: skip
 
     def _take_keys(self) -> None:
         search = self._search
@@ -236,6 +229,7 @@ class SearchScreen(PanelScreen[None]):
         """Another view of a study."""
         if self._is_study:
             self.query_one(StudyResults).next_part()
+            self._draw_head()
 
     def action_begin(self) -> None:
         """Ask which search, then start it."""

@@ -51,6 +51,8 @@ class Typed(msgspec.Struct, frozen=True):
     title: str
     value: str
     hint: str = ""
+    empty: str = ""
+    """Stands there while nothing is typed."""
 
 
 class Kind(msgspec.Struct, frozen=True):
@@ -88,33 +90,35 @@ def kinds(state: SessionState) -> tuple[Kind, ...]:
 
 
 def _study_fields(state: SessionState) -> tuple[Pick | Typed, ...]:
-    macs = state.variant.macs if state.variant is not None else 0
+    variant = state.variant
+    macs = variant.macs if variant is not None else 0
+    size = "as it is" if variant is None else f"{variant.network.input_size}, as it is"
     epochs = min(state.recipe.epochs, SHORT_EPOCHS)
     return (
         Pick("start", "start from", tuple(STARTS)),
-        Pick("units", "vary units", YES_NO, "which are on"),
-        Pick("widths", "vary widths", YES_NO, "of the stages"),
+        Pick("units", "vary units", YES_NO, "how many a stage keeps"),
+        Pick("widths", "vary widths", YES_NO, "channels of the stages"),
         Pick("groups", "vary groups", YES_NO, "of the 1x1 convs"),
-        Pick("bottlenecks", "vary bottlenecks", YES_NO, "of the units", at=1),
-        Typed("input_sizes", "input sizes", "", "px, as 64, 80"),
-        Typed("recipe", "vary in recipe", "", "such as learning_rate"),
+        Pick("bottlenecks", "vary bottlenecks", YES_NO, "channels inside the units", at=1),
+        Typed("input_sizes", "input sizes", "", "in pixels, such as 64, 80", size),
+        Typed("recipe", "vary in recipe", "", "such as learning_rate, loss", "nothing"),
         Pick("goal", "objective", (SCORE, FRONT)),
         Typed("trials", "trials", "40", "networks to train"),
-        Typed("minutes", "minutes", "60", "0: no limit"),
+        Typed("minutes", "minutes", "60", "0 for no limit", "no limit"),
         Typed("epochs", "epochs", str(epochs), "of each trial"),
-        Typed("max_macs", "MACs at most", str(macs), "larger ones are left out"),
-        Pick("pruned", "end hopeless", YES_NO, "those without prospects"),
-    )  # fmt: skip
+        Typed("max_macs", "MACs at most", f"{macs:,}", "larger ones are left out", "no limit"),
+        Pick("pruned", "end early", YES_NO, "trials behind the median"),
+    )
 
 
 def _pilot_fields(state: SessionState) -> tuple[Pick | Typed, ...]:
     macs = state.variant.macs if state.variant is not None else 0
     return (
-        Typed("max_macs", "to MACs", str(round(CUT_TO * macs)), "where it ends"),
-        Typed("score", "or to score", "", "instead of the MACs"),
+        Typed("max_macs", "to MACs", f"{round(CUT_TO * macs):,}", "where it ends", "none"),
+        Typed("score", "or to score", "", "instead of the MACs", "none"),
         Pick("by", "choose by", tuple(RULES), "which cut is next"),
-        Pick("cuts", "cuts", (ALL_CUTS, UNITS_ONLY)),
-        Typed("look_ahead", "look ahead", "3", "so many, a step further"),
+        Pick("cuts", "cuts", (ALL_CUTS, UNITS_ONLY), "what is tried"),
+        Typed("look_ahead", "look ahead", "3", "cuts tried one step further", "none"),
         Pick("recovery", "after each step", tuple(RECOVERIES)),
         Pick("finish", "at the end", tuple(RECOVERIES), at=1),
     )

@@ -34,7 +34,8 @@ class SearchForm(Dialog[Begin | None]):
         & .about { color: $text-muted; height: auto; }
         & .about { width: 100%; }
         & #fields { height: auto; }
-        & .field { height: 1; & > .name { width: 17; } & > Input { width: 27; }
+        & .field { height: 1; & > .name { width: 17; }
+            & > Input { width: 27; background: $panel; &:focus { background: $primary-muted; } }
             & > ChoiceField { width: 27; } }
         & .field > .hint { width: 1fr; color: $text-muted; padding: 0 0 0 1;
             text-overflow: ellipsis; text-wrap: nowrap; }
@@ -87,10 +88,12 @@ class SearchForm(Dialog[Begin | None]):
     def _entry(kind: str, field: Pick | Typed) -> Widget:
         if isinstance(field, Pick):
             return ChoiceField(field.words, field.at, id=f"{kind}-{field.name}")
-        return Input(field.value, id=f"{kind}-{field.name}", compact=True)
+        name = f"{kind}-{field.name}"
+        return Input(field.value, placeholder=field.empty, id=name, compact=True)
 
     def on_mount(self) -> None:
         """Start at the kind."""
+        self.query_one(".dialog").border_title = "New search"
         self._show_kind()
         self.query_one("#kind").focus()
 

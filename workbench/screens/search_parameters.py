@@ -9,15 +9,20 @@ from collections.abc import Mapping, Sequence
 from statistics import StatisticsError, correlation, median
 
 import msgspec
+from rich.cells import cell_len
 
+from sessions.network import Network
 from sessions.searching import Value
 from sessions.state import Search, SessionState
 from widgets import numbers
-from workbench.screens import search_words
+from widgets.table_list import whole_items
+from workbench.screens import search_trials, search_words
 
 LEAST = 5
 """Trials below which nothing is told."""
 BAR = 10
+LEAST_FIGURES = 8
+"""Cells that are left for the figures, with the gaps."""
 
 
 class Parameter(msgspec.Struct, frozen=True, kw_only=True):
@@ -49,7 +54,8 @@ def parameters(search: Search, state: SessionState) -> tuple[Parameter, ...]:
         return ()
     best = min(scored, key=lambda pair: pair[1])[0]
     found = [_parameter(name, best[name], scored) for name in best]
-    told = [p for p in found if p is not None]
+    network = search_trials.edited_network(search, state)
+    told = [_in_all(parameter, network) for parameter in found if parameter is not None]
     return tuple(sorted(told, key=lambda p: (p.rho is None, -abs(p.rho or 0.0), -p.spread)))
 
 
@@ -70,6 +76,14 @@ def _parameter(
         return Parameter(name=name, best=best, medians=tuple(medians), trials=len(pairs))
     rho = rank_correlation([float(value) for value in values], scores)
     return None if rho is None else Parameter(name=name, best=best, rho=rho, trials=len(pairs))
+
+
+def _in_all(parameter: Parameter, network: Network | None) -> Parameter:
+    """A count of units with those that the study leaves on."""
+    fixed = search_trials.fixed_units(network, parameter.name)
+    if not fixed or not isinstance(parameter.best, int):
+        return parameter
+    return msgspec.structs.replace(parameter, best=parameter.best + fixed)
 
 
 def rank_correlation(xs: Sequence[float], ys: Sequence[float]) -> float | None:
@@ -94,30 +108,30 @@ def lines(found: Sequence[Parameter], width: int, height: int) -> list[str]:
         return [f"parameters: told from {LEAST} measured trials on"]
     most = max(parameter.trials for parameter in found)
     heads = (
-        f"parameters by rank correlation with the score, {most} trials",
+        f"parameters: rank correlation with score, {most} trials",
         "(− : more of it goes with a lower, better score)",
     )
     told = [numbers.shortened(head, width) for head in heads]
-    room = max(height - len(heads), 1)
+    room = max(height - len(heads), 2)
     shown = found if len(found) <= room else found[: room - 1]
-    wide = min(max(len(parameter.name) for parameter in found), max(width // 3, 8))
-    told += [numbers.shortened(_line(parameter, wide), width) for parameter in shown]
+    wide = min(max(cell_len(parameter.name) for parameter in found), max(width // 3, 8))
+    bests = [f"best {search_trials.value_words(p.name, p.best)}" for p in shown]
+    best_wide = min(max(map(cell_len, bests)), max(width - wide - LEAST_FIGURES, 8))
+    for parameter, best in zip(shown, bests, strict=True):
+        name = numbers.fitted(parameter.name.replace("_", " "), wide)
+        head = f"{name} {numbers.fitted(best, best_wide)} "
+        told.append(head + _figures(parameter, max(width - cell_len(head), 1)))
     if len(shown) < len(found):
         told.append(f"and {len(found) - len(shown)} more: a larger terminal shows them")
     return told
 
 
-def _line(parameter: Parameter, wide: int) -> str:
-    name = numbers.fitted(parameter.name.replace("_", " "), wide)
-    best = _value(parameter.best)
+def _figures(parameter: Parameter, width: int) -> str:
+    """The correlation, or as many medians as have room."""
     if parameter.rho is not None:
         bar = numbers.bar(abs(parameter.rho), BAR)
-        return f"{name} {numbers.signed(parameter.rho, '.2f')} {bar} best {best}"
-    medians = ", ".join(f"{word} {numbers.plain(m, '.3f')}" for word, m in parameter.medians)
-    return f"{name} medians {medians}; best {best}"
-
-
-def _value(value: Value) -> str:
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    return numbers.plain(value, ".3g") if isinstance(value, float) else str(value)
+        return numbers.shortened(f"{numbers.signed(parameter.rho, '.2f')} {bar}".rstrip(), width)
+    medians = [f"{word} {numbers.plain(score, '.3f')}" for word, score in parameter.medians]
+    words = "medians " + ", ".join(medians)
+    short = whole_items(words, width)
+    return short if short == words or short.endswith(", …") else "…"

@@ -5,33 +5,33 @@ Pure functions, the same for live and replay.
 
 from math import isfinite
 
-from sessions import choosing, fronts, recipe
+from sessions import choosing, fronts, offers
 from sessions.choosing import Ranked
-from sessions.searching import Measured, StudyPlan, Trial, Trust
+from sessions.searching import Measured, Trust
 from sessions.state import Autopilot, Search, SessionState
 from widgets import numbers
 from widgets.plane_drawing import PlanePoint, PlaneView
 from widgets.table_list import Column, TableRow, TableView
-from workbench.screens import search_words
+from workbench.screens import search_trials, search_words
 
 START = -1
 """Number of the point where a study began: trials count from 0."""
 TOLD_IN_FULL = 66
 """Cells of the table of trials from which on it has the intervals."""
 CANDIDATES = (
-    Column("edit", 0),
+    Column("edit, by F1 lost per MAC", 0),
     Column("saves MACs", 10, is_right=True),
     Column("F1 [95 %]", 16),
     Column("lost", 6, is_right=True),
-    Column("pays to", 7, is_right=True, least=66),
-    Column("score", 7, is_right=True),
-    Column("lost/M MACs", 13, is_right=True, least=100),
-    Column("kept", 5, is_right=True, least=110),
+    Column("may lose", 8, is_right=True, least=80),
+    Column("± score", 7, is_right=True),
+    Column("lost per M MACs", 15, is_right=True, least=100),
+    Column("importance kept", 15, is_right=True, least=110),
 )
 TRIALS = (
     Column("", 1),
     Column("no", 3, is_right=True),
-    Column("structure", 0),
+    Column("structure, latest first", 0),
     Column("MACs", 10, is_right=True),
     Column("F1 [95 %]", 16, least=TOLD_IN_FULL),
     Column("F1", 5, is_right=True, most=TOLD_IN_FULL - 1),
@@ -39,18 +39,25 @@ TRIALS = (
     Column("took", 6, is_right=True, least=90),
 )
 STEPS = (
-    Column("", 3, is_right=True),
+    Column("", 5),
     Column("step", 0),
     Column("MACs", 10, is_right=True),
     Column("F1 [95 %]", 16),
     Column("score", 7, is_right=True),
 )
-ENDED = {"finished": "done", "pruned": "ended early", "failed": "failed"}
 MARKS = {"finished": "✓", "pruned": "‖", "failed": "✗"}
-OVERS = {"units": "units", "cuts": "widths and groups"}
+SIGNS = (
+    ("★", "best score"), ("◆", "best for its MACs"), ("✓", "done"), ("‖", "ended early"),
+    ("✗", "failed"),
+)  # fmt: skip
+"""Of the trials."""
+OVERS = {"units": "units", "cuts": "widths, groups and bottlenecks"}
 """What criteria ranked, in words."""
+MISSING = {"units": "not for units", "cuts": "no cut was made by it"}
+"""Why a criterion has no figure over them."""
 NAMES, TRUST = 17, 26
 """Cells of a criterion, and of what is told of it."""
+TRUSTED = "rank correlation of cheap criteria with the measured loss of F1 [95 %]"
 
 
 def candidates(search: Search, state: SessionState) -> TableView:
@@ -97,19 +104,21 @@ def trust_lines(found: tuple[Trust, ...]) -> tuple[str, ...]:
     overs = [over for over in OVERS if any(trust.over == over for trust in found)]
     ordered = sorted(found, key=lambda trust: -trust.rho)
     names = list(dict.fromkeys(trust.criterion for trust in ordered))
-    titles = "".join(f"  {numbers.fitted(OVERS[over], TRUST)}" for over in overs)
-    lines = [f"{numbers.fitted('ranks as measured', NAMES)}{titles}".rstrip()]
+    titles = "  ".join([" " * NAMES, *(numbers.fitted(OVERS[o], TRUST) for o in overs[:-1])])
+    lines = [TRUSTED, f"{titles}  {OVERS[overs[-1]].replace(' and', ',')}"]
+    known = {(trust.criterion, str(trust.over)): trust for trust in found}
     for name in names:
-        told = [next((t for t in found if (t.criterion, t.over) == (name, o)), None) for o in overs]
-        cells = "".join(f"  {numbers.fitted(_trust(trust), TRUST)}" for trust in told)
-        lines.append(f"{numbers.fitted(name, NAMES)}{cells}".rstrip())
+        told = [_trust(known.get((name, over)), over) for over in overs]
+        cells = [numbers.fitted(cell, TRUST) for cell in told]
+        title = numbers.fitted(offers.criterion_title(name), NAMES)
+        lines.append("  ".join([title, *cells]).rstrip())
     told_of = [tuple(trust for trust in found if trust.over == over) for over in overs]
     return (*lines, *(verdict(each) for each in told_of))
 
 
-def _trust(trust: Trust | None) -> str:
+def _trust(trust: Trust | None, over: str) -> str:
     if trust is None:
-        return "—"
+        return MISSING[over]
     ends = " ".join(numbers.signed(end, ".2f") for end in (trust.low, trust.high))
     return f"{numbers.signed(trust.rho, '.2f')} [{ends}] {numbers.bar(trust.rho, 6)}"
 
@@ -121,14 +130,14 @@ def verdict(found: tuple[Trust, ...]) -> str:
     if not sure:
         return f"of {over}: trust none, no ranking is surely better than chance"
     best = sure[0]
-    alike = [trust.criterion for trust in sure[1:] if trust.rho >= best.low]
+    alike = [offers.criterion_title(trust.criterion) for trust in sure[1:] if trust.rho >= best.low]
     also = f"; {', '.join(alike)} may be as good" if alike else ""
-    return f"of {over}: trust {best.criterion} most{also}"
+    return f"of {over}: trust {offers.criterion_title(best.criterion)} most{also}"
 
 
 def trials(search: Search, state: SessionState) -> TableView:
     """What a study tried, the latest first; ★ is the best score, ◆ is on the front."""
-    network = search_words.edited_network(search, state)
+    network = search_trials.edited_network(search, state)
     front = {trial.number for trial in fronts.front(search.trials)}
     best = best_trial(search, state)
     rows = tuple(
@@ -138,7 +147,8 @@ def trials(search: Search, state: SessionState) -> TableView:
                 "★" if trial.number == best else "◆" if trial.number in front
                 else MARKS[trial.state],
                 str(trial.number),
-                _told(trial, search_words.structure(trial, network)),
+                trial.reason if trial.state == "failed"
+                else search_trials.structure(trial, network, is_short=True),
                 f"{trial.macs:,}" if trial.macs else "—",
                 "—" if trial.evaluation is None
                 else interval(trial.evaluation.f1, trial.evaluation.interval),
@@ -153,36 +163,6 @@ def trials(search: Search, state: SessionState) -> TableView:
     return TableView(
         columns=TRIALS, rows=rows, word="no trial has ended yet: each trains a network"
     )
-
-
-def trial_words(search: Search, number: int, state: SessionState) -> tuple[str, ...]:
-    """A trial in full: its structure, its recipe where that varies, its F1, where it ran."""
-    trial = next((trial for trial in search.trials if trial.number == number), None)
-    if trial is None:
-        return ()
-    words = search_words.structure(trial, search_words.edited_network(search, state))
-    told = [f"trial {number}: {words}"]
-    plan = search.plan
-    if isinstance(plan, StudyPlan) and trial.recipe is not None and plan.space.recipe:
-        told.append(
-            ", ".join(
-                f"{field.replace('_', ' ')} {recipe.shown(trial.recipe, field)}"
-                for field in plan.space.recipe
-            )
-        )
-    ended = f"{ENDED[trial.state]}: {trial.reason}" if trial.reason else ENDED[trial.state]
-    where = f" on {trial.worker}" if trial.worker else ""
-    if trial.state == "finished":
-        ended = search_words.f1_words(trial)
-    kept = "" if trial.checkpoint or trial.state != "finished" else "; no weights kept"
-    told.append(f"{ended}{where}{kept}")
-    return tuple(told)
-
-
-def _told(trial: Trial, words: str) -> str:
-    if trial.state == "pruned":
-        return f"ended early: {words}"
-    return f"failed: {trial.reason}" if trial.state == "failed" else words
 
 
 def _score(score: float | None) -> str:
@@ -242,13 +222,12 @@ def steps(state: SessionState, pilot: Autopilot) -> TableView:
             TableRow(
                 str(variant.number),
                 (
-                    f"v{variant.number}",
+                    f"{'▸' if variant.number == state.current else ' '}v{variant.number}",
                     begun if variant.number == pilot.variant else words,
                     f"{variant.macs:,}",
                     "not measured" if found is None else interval(found.f1, found.interval),
                     "—" if found is None else _score(state.rule.score(variant.macs, found.f1)),
                 ),
-                "bold" if variant.number == state.current else "",
             )
         )
     return TableView(columns=STEPS, rows=tuple(rows), word="its first step is being chosen")

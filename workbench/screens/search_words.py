@@ -18,8 +18,6 @@ from sessions.edits import (
     Widen,
     Width,
 )
-from sessions.network import Network
-from sessions.recipe import Recipe
 from sessions.searching import ScanPlan, Space, StudyPlan, Trial
 from sessions.state import Autopilot, Search, SessionState, Variant
 from sessions.steering import Steering
@@ -64,32 +62,6 @@ def edits_words(found: tuple[Edit, ...]) -> str:
     return ", ".join(map(edit_words, found)) if found else "nothing changed"
 
 
-def edited_network(search: Search, state: SessionState) -> Network | None:
-    """What the trials of a study are edits of; None where they are new networks."""
-    is_new = isinstance(search.plan, StudyPlan) and search.plan.start != "variant"
-    started = state.variants.get(search.variant)
-    return None if started is None or is_new else started.network
-
-
-def structure(trial: Trial, network: Network | None) -> str:
-    """A trial's network in short: units a stage, then what else differs from its start."""
-    if network is None:
-        return ", ".join(f"{name} {value}" for name, value in trial.parameters.items())
-    if not trial.edits:
-        of_recipe = [name for name in trial.parameters if name in Recipe.__struct_fields__]
-        return ", ".join(["as it is", *(f"{n} {trial.parameters[n]}" for n in of_recipe)])
-    units = network.units
-    off = {edit.unit for edit in trial.edits if isinstance(edit, UnitOff)}
-    on = {edit.unit for edit in trial.edits if isinstance(edit, UnitOn)}
-    counts = [
-        sum((units[u.path].is_on or u.path in on) and u.path not in off for u in stage.units)
-        for stage in network.stages
-        if not stage.is_plain
-    ]
-    others = [edit_words(e) for e in trial.edits if not isinstance(e, UnitOff | UnitOn)]
-    return ", ".join(["-".join(map(str, counts)), *others])
-
-
 def name(search: Search) -> str:
     """What a search is, and of what."""
     if isinstance(search.plan, ScanPlan):
@@ -101,7 +73,7 @@ def name(search: Search) -> str:
 
 def status(search: Search, *, is_live: bool) -> str:
     """How far it is, and what can be done."""
-    far = f"{search.done} of {search.total}"
+    far = "{} of {}".format(*progress(search))
     goes_on = ", p goes on" if is_live else ""
     match search.status:
         case "running":
@@ -117,6 +89,13 @@ def status(search: Search, *, is_live: bool) -> str:
             return f"‖ stopped at {far}{goes_on}"
     why = f": {search.reason}" if search.reason else ""
     return f"‖ cut off at {far}{goes_on}{why}"
+
+
+def progress(search: Search) -> tuple[int, int]:
+    """Candidates or trials done, and all; the network as it is does not count as one."""
+    if isinstance(search.plan, ScanPlan):
+        return max(search.done - 1, 0), max(search.total - 1, 0) or len(search.plan.candidates)
+    return search.done, search.total
 
 
 def asked(search: Search) -> str:
@@ -157,7 +136,7 @@ def best_of(search: Search, state: SessionState) -> str:
         return _best_candidate(search, state)
     found = [trial for trial in search.trials if score_of(trial, state) is not None]
     if not found:
-        return "best so far: no trial was measured yet"
+        return f"{_best(search)}: no trial was measured"
     best = min(found, key=lambda trial: score_of(trial, state) or 0.0)
     started = state.variants.get(search.variant)
     before = ""
@@ -166,7 +145,7 @@ def best_of(search: Search, state: SessionState) -> str:
         before = f" (v{started.number} {numbers.plain(score, '.4f')})"
     lowest = numbers.plain(score_of(best, state) or 0.0, ".4f")
     f1 = f1_words(best)
-    return f"best so far: trial {best.number}, score {lowest}{before}, {best.macs:,} MACs, {f1}"
+    return f"{_best(search)}: trial {best.number}, score {lowest}{before}, {best.macs:,} MACs, {f1}"
 
 
 def score_of(trial: Trial, state: SessionState) -> float | None:
@@ -188,12 +167,16 @@ def f1_words(trial: Trial) -> str:
 def _best_candidate(search: Search, state: SessionState) -> str:
     found = choosing.ranked(search.measured, state.rule)
     if not found:
-        return "best so far: nothing was measured yet"
+        return f"{_best(search)}: nothing was measured yet"
     best = min(found, key=lambda ranked: ranked.change)
-    words = f"{edits_words(best.measured.edits)}, score {numbers.signed(best.change, '.4f')}"
+    words, change = edits_words(best.measured.edits), f"{abs(best.change):.4f}"
     if best.change >= 0:
-        return f"best so far: none lowers the score; the least harm is {words}"
-    return f"best so far: {words}, {best.saved:,} MACs fewer"
+        return f"{_best(search)}: none lowers the score; least harm: {words} raises it by {change}"
+    return f"{_best(search)}: {words} lowers the score by {change}, {best.saved:,} MACs fewer"
+
+
+def _best(search: Search) -> str:
+    return "best" if search.status == "finished" else "best so far"
 
 
 def steps(state: SessionState, pilot: Autopilot) -> tuple[Variant, ...]:
@@ -239,4 +222,4 @@ def short(state: SessionState) -> str:
         return ""
     kind = "scan" if isinstance(search.plan, ScanPlan) else "study"
     left = "" if search.left_s is None else f", {numbers.duration(search.left_s)} left"
-    return f"{kind} {search.done}/{search.total}{left}"
+    return "{} {}/{}{}".format(kind, *progress(search), left)

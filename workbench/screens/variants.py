@@ -16,7 +16,7 @@ from sessions import history
 from sessions.state import SessionState
 from widgets import numbers
 from workbench.screens.dialog import Dialog
-from workbench.screens.variant_lines import variant_lines
+from workbench.screens.variant_lines import title, variant_lines
 
 WIDEST = 120
 """Columns of the dialog in a wide terminal."""
@@ -65,13 +65,14 @@ class VariantsScreen(Dialog[int | None]):
 
     def compose(self) -> ComposeResult:
         """A line a variant."""
-        with Vertical(classes="dialog"):
+        with Vertical(classes="dialog") as dialog:
+            dialog.border_title = "Variants"
+            dialog.border_subtitle = "escape closes"
             yield Label("", id="title")
             yield OptionList()
             yield Input(placeholder="a name for this variant", id="name")
-            naming = "n names it, " if self._is_live else ""
-            jumping = "enter jumps there, " if self._is_live else ""
-            yield Label(f"★ best score · {jumping}{naming}escape closes")
+            going = " · enter goes there, n names it" if self._is_live else ""
+            yield Label(f"★ best score{going}")
             yield Label("d compares it with the current one, D shows the changes in the tree")
 
     def on_mount(self) -> None:
@@ -95,8 +96,8 @@ class VariantsScreen(Dialog[int | None]):
         """Write the lines anew where they changed; the cursor stays on its variant."""
         values, chosen = self.query_one(OptionList), self._highlighted
         order = [number for number, _ in history.tree(self._state)]
-        title, *lines = variant_lines(self._state, self._room)
-        self.query_one("#title", Label).update(Text(title, style="bold"))
+        heading, *lines = variant_lines(self._state, self._room)
+        self.query_one("#title", Label).update(Text(heading, style="bold"))
         if order == self._order and values.option_count == len(order):
             for at, line in enumerate(lines):
                 if line != self._lines[at]:
@@ -165,24 +166,28 @@ class VariantsScreen(Dialog[int | None]):
         if other == current:
             self.notify("choose another variant than the current one to compare with")
             return
-        self.app.push_screen(CompareScreen(self._state, other, current))
+        height = self.query_one(".dialog").outer_size.height
+        self.app.push_screen(CompareScreen(self._state, other, current, height))
 
 
 class CompareScreen(Dialog[None]):
     """Two variants row by row: structure, MACs, F1, score."""
 
-    CSS = "CompareScreen > .dialog { width: 100; }"
+    CSS = f"CompareScreen > .dialog {{ width: {WIDEST}; }}"
     BINDINGS: ClassVar[list[BindingType]] = [Binding("escape,q,d,enter", "dismiss", "Close")]
 
-    def __init__(self, state: SessionState, a: int, b: int) -> None:
+    def __init__(self, state: SessionState, a: int, b: int, height: int = 0) -> None:
+        """`height`: lines of the dialog below, which is hidden whole."""
         super().__init__()
-        self._state, self._a, self._b = state, a, b
+        self._state, self._a, self._b, self._height = state, a, b, height
 
     def compose(self) -> ComposeResult:
         """The figures, then what differs."""
-        with VerticalScroll(classes="dialog"):
+        with VerticalScroll(classes="dialog") as dialog:
+            dialog.border_title = f"v{self._a} and v{self._b} side by side"
+            dialog.border_subtitle = "escape closes"
+            dialog.styles.min_height = self._height
             yield Static(comparison(self._state, self._a, self._b))
-            yield Label(Text("\nescape closes", style="dim"))
 
 
 def comparison(state: SessionState, a: int, b: int) -> Table:
@@ -191,7 +196,7 @@ def comparison(state: SessionState, a: int, b: int) -> Table:
     variants = (state.variants[a], state.variants[b])
     table.add_column("")
     for variant in variants:
-        table.add_column(f"v{variant.number} {variant.name or variant.label}", ratio=1)
+        table.add_column(Text(f"v{variant.number} {title(variant)}"), ratio=1)
     table.add_column("change", justify="right")
     first, second = variants
     change = second.macs - first.macs
@@ -201,11 +206,11 @@ def comparison(state: SessionState, a: int, b: int) -> Table:
         None if f1 is None else state.rule.score(v.macs, f1)
         for v, f1 in zip(variants, f1s, strict=True)
     ]
-    for title, values in (("F1", f1s), ("score", scores)):
+    for name, values in (("F1", f1s), ("score", scores)):
         shown = ["—" if v is None else numbers.plain(v, ".4f") for v in values]
         known = [v for v in values if v is not None]
-        moved = numbers.signed(known[1] - known[0], ".4f") if len(known) == 2 else ""
-        table.add_row(title, *shown, moved)
+        moved = numbers.signed(known[1] - known[0], ".4f") if len(known) == 2 else "—"
+        table.add_row(name, *shown, moved)
     for row in history.differences(first.network, second.network):
         table.add_row(row.path, Text(row.before), Text(row.after), numbers.signed(row.macs, ",d"))
     return table

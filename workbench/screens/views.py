@@ -37,8 +37,16 @@ def facts(state: SessionState) -> str:
     network = variant.network
     units = "-".join(map(str, network.units_per_stage))
     size = f"{network.input_size}×{network.input_size}"
-    data = f" · {Path(state.data.source).name}" if state.data else " · no data"
-    return f"{units} · {size} · {network.classes} classes{data}"
+    return f"{units} · {size} · {network.classes} classes · {_data_word(state)}"
+
+
+def _data_word(state: SessionState) -> str:
+    """The name of the data, or how it stands with them."""
+    if state.data_source:
+        return "opening data …"
+    if state.data is not None:
+        return Path(state.data.source).name
+    return "data failed" if state.data_error else "no data"
 
 
 def score_view(state: SessionState) -> ScoreView | None:
@@ -58,17 +66,16 @@ def score_view(state: SessionState) -> ScoreView | None:
         now = Figures(variant.macs, f1, state.rule.score(variant.macs, f1))
         notes = f1_notes.of_job(live)
         before = variant
-    is_opened = opened is None or opened.number == variant.number
+    is_live = live is not None and live.evaluation is not None
+    is_alone = opened is None or (opened.number == variant.number and not is_live)
     return ScoreView(
         now=now,
-        opened=None
-        if opened is None or (is_opened and live is None)
-        else _figures(opened, state.rule),
+        opened=None if opened is None or is_alone else _figures(opened, state.rule),
         before=None if before is None else _figures(before, state.rule),
         rule=state.rule.name,
         f1_notes=notes,
         interval=None if measured is None else measured.interval,
-        is_live=live is not None and live.evaluation is not None,
+        is_live=is_live,
     )
 
 
@@ -104,25 +111,33 @@ def curves_view(state: SessionState) -> CurvesView:
     return CurvesView(tuple(f1), tuple(loss), tuple(marks), tuple(rungs))
 
 
-def job_view(state: SessionState, log_error: str = "", *, is_live: bool = True) -> JobView:
-    """The running job, or what to do next, and what searches beside it."""
-    view = _job_view(state, log_error, is_live=is_live)
+def job_view(
+    state: SessionState, log_error: str = "", *, refusal: str = "", is_live: bool = True
+) -> JobView:
+    """The running job, or what to do next, and what searches beside it.
+
+    `refusal`: why the last edit was not made, until something else happens.
+    """
+    view = _job_view(state, refusal, is_live=is_live)
+    if log_error and view.name:
+        view = msgspec.structs.replace(view, warning=f"NOT SAVED: {log_error}")
+    elif log_error:
+        kept = f"NOT SAVED: {log_error}. Kept until you quit: free some space"
+        view = JobView(message=kept, is_warning=True)
     return msgspec.structs.replace(view, search=search_words.short(state))
 
 
-def _job_view(state: SessionState, log_error: str, *, is_live: bool) -> JobView:
+def _job_view(state: SessionState, refusal: str, *, is_live: bool) -> JobView:
     """The running job, or what to do next; a replay has nothing to do."""
-    if log_error:
-        return JobView(
-            message=f"NOT SAVED: {log_error}. Kept until you quit: free some space",
-            is_warning=True,
-        )
     queue = ", ".join(job.kind for job in state.queued)
     job = state.running
     if job is None:
         if state.queued:
             first = state.queued[0]
-            return JobView(name=first.kind, detail=f"v{first.variant} starting …")
+            how = "starting …" if is_live else "waits"
+            return JobView(name=first.kind, detail=f"v{first.variant} {how}")
+        if refusal:
+            return JobView(message=refusal, is_warning=True)
         return _idle_view(state, is_live=is_live)
     detail = f"v{job.variant}"
     is_climbing = job.kind == "recover" or (job.is_automatic and bool(job.rungs))
@@ -154,12 +169,12 @@ def layer_view(state: SessionState, row: Row) -> LayerView:
     if row.is_on:
         lines.append(f"{row.macs:,} MACs, {row.share:.1%} of the network")
     else:
-        lines.append(f"off: saves {row.macs:,} MACs; space switches it on again")
+        lines.append(f"off: saves {row.macs:,} MACs; space: on again")
     if row.std is not None:
         lines.append(f"mean weight std {row.std:.3f}")
     lines += _kept(variant, f"{row.path}.")
     if row.worth is not None:
-        lines.append(f"pays off if it costs less than {row.worth:.4f} F1")
+        lines.append(pays_off(row.worth))
     elif row.unit:
         lines.append(f"stays: {edits.why_it_stays(network, row.unit)}")
     stats_of = _heaviest(network, variant, row.path)
@@ -167,9 +182,14 @@ def layer_view(state: SessionState, row: Row) -> LayerView:
         title=row.path,
         lines=tuple(lines),
         stats=variant.stats.get(stats_of) if stats_of else None,
-        stats_of=stats_of.rpartition(".")[2],
+        stats_of=stats_of.removeprefix(f"{row.path}."),
         **before(state, stats_of),
     )
+
+
+def pays_off(worth: float) -> str:
+    """How much F1 a unit may cost, in words."""
+    return f"pays off if it costs less than {worth:.4f} F1"
 
 
 def _layer(network: Network, state: SessionState, variant: Variant, row: Row) -> LayerView:
@@ -182,12 +202,12 @@ def _layer(network: Network, state: SessionState, variant: Variant, row: Row) ->
         f"{kernel}{kind}{groups}, stride {layer.stride}, {row.output} out",
         f"{row.macs:,} MACs   {row.params:,} parameters",
     ]
-    if shape:
-        lines.append(f"weights {shape}")
-    lines += _kept(variant, layer.path)
     stats = variant.stats.get(layer.path)
     if stats is not None:
-        lines += stats_lines(stats)
+        lines += stats_lines(stats, shape)
+    elif shape:
+        lines.append(f"weights {shape}")
+    lines += _kept(variant, layer.path)
     return LayerView(
         title=row.path, lines=tuple(lines), stats=stats, stats_of=layer.name,
         **before(state, layer.path),
@@ -234,10 +254,12 @@ def _idle_view(state: SessionState, *, is_live: bool) -> JobView:
         return JobView(
             name="opening", detail=f"{Path(state.data_source).name}{counted}", share=opened
         )
+    if state.variant is not None and state.variant.is_pending:
+        return JobView(message=f"v{state.current} {state.variant.label}: being checked …")
     if state.data_error:
         return JobView(message=f"data: {state.data_error}", is_warning=True)
     if (job := state.resumable) is not None:
-        how = "is paused" if job.status == "paused" else "was cut off"
+        how = {"paused": "is paused", "failed": "failed"}.get(job.status, "was cut off")
         epoch = job.stored_step / job.steps * job.recipe.epochs if job.steps else 0.0
         where = f" at epoch {epoch:.1f} of {job.recipe.epochs}" if job.kind == "fine-tune" else ""
         return JobView(
@@ -248,14 +270,14 @@ def _idle_view(state: SessionState, *, is_live: bool) -> JobView:
     failed = [job for job in state.jobs.values() if job.status == "failed"]
     last = next(reversed(state.jobs.values()), None)
     if failed and last is failed[-1]:
-        return JobView(message=f"{last.kind} failed: {last.reason}", is_warning=True)
+        words = f"{last.kind} of v{last.variant} failed: {last.reason}"
+        return JobView(message=words, is_warning=True)
     if state.variant is None:
-        return JobView(message="opening the model …")
+        return JobView(message="opening the model …" if is_live else "before the model was opened")
     if state.data is None:
-        how = "space switches a unit off or on; open with --data to measure F1"
+        how = "ready to cut · training and F1 need data"
         return JobView(message=how if is_live else "no data was open")
     data = state.data
     skipped = f", {data.skipped_count:,} skipped" if data.skipped_count else ""
-    keys = " · space cuts, r recovers" if is_live else ""
-    images = f"{data.train_images:,} training, {data.val_images:,} validation{skipped}"
-    return JobView(message=f"ready{keys} · {images}")
+    images = f"{data.train_images:,} training, {data.val_images:,} validation images{skipped}"
+    return JobView(message=f"ready · {images}")
