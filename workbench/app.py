@@ -45,7 +45,7 @@ from workbench.palette import Actions
 from workbench.panels import PanelsApp
 from workbench.player import Player
 from workbench.replaying import Replaying
-from workbench.screens import shell
+from workbench.screens import shell, styles
 from workbench.screens.dialogs import (
     HelpScreen,
     SaveScreen,
@@ -75,7 +75,8 @@ class WorkbenchApp(Replaying, PanelsApp, Tidy, Looks):
     TITLE = "workbench"
     COMMANDS: ClassVar[set[type[Actions]]] = {Actions}  # type: ignore[assignment]
     CSS = (
-        themes.COLOURLESS_CSS
+        styles.SHEET
+        + themes.COLOURLESS_CSS
         + """
     Toast { width: 42%; max-width: 76; }  /* as wide as the panels: it cuts no words of them */
     """

@@ -3,7 +3,6 @@
 from textual.notifications import SeverityLevel
 
 from sessions import history
-from sessions.edits import text
 from sessions.events import (
     AnyEvent,
     CommandFailed,
@@ -23,7 +22,7 @@ from sessions.search_events import AutopilotEnded, SearchFinished, TrialOpened
 from sessions.state import SessionState
 from widgets import numbers
 from workbench.processes import ENDED_AS_ASKED
-from workbench.screens import search_words
+from workbench.screens import names, search_words
 
 
 def describe(event: AnyEvent | Unknown, state: SessionState) -> tuple[str, SeverityLevel] | None:
@@ -39,8 +38,12 @@ def describe(event: AnyEvent | Unknown, state: SessionState) -> tuple[str, Sever
         case Edited(lost=lost) if lost:
             return f"lost: {', '.join(lost)}", "warning"
         case Edited(edit=edit, kept=kept, kept_layers=layers) if layers:
-            what = "nothing lost" if event.exact else f"{kept:.1%} of the importance kept"
-            return f"{text(edit)}: {what}", "information"
+            what = (
+                "every kept weight unchanged"
+                if event.exact
+                else f"{kept:.1%} of the importance kept"
+            )
+            return f"{names.edit_words(edit)}: {what}", "information"
         case EditRejected(reason=reason):
             return reason, "error"
         case JobFailed(job=number, reason=reason):

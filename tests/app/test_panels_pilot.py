@@ -78,7 +78,7 @@ async def test_the_plane_shows_measured_variants_lists_the_others_and_jumps(
         assert "v1" in drawn
         assert "v2" not in drawn
         assert "not measured" in words(app.screen, "#beside")
-        assert "v2 off:stage1.unit2" in words(app.screen, "#beside")
+        assert "v2 stage1.unit2 off" in words(app.screen, "#beside")
         # WHEN a point with more MACs is selected, then one with fewer
         await pilot.press("right", "right")
         assert plane.cursor == 0

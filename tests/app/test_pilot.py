@@ -149,7 +149,7 @@ async def test_space_moves_the_macs_at_once_before_any_answer(
         macs = next(line for line in shown if line.startswith("MACs"))
         assert "1,597,440" in macs
         assert macs.count("−91,500") == 2
-        assert "off:stage1.unit2" in screen.text(TitleLine)
+        assert "stage1.unit2 off" in screen.text(TitleLine)
         assert "3-8-4" in screen.text(TitleLine)
         assert "○ unit2" in screen.line("unit2")
         assert "off" in screen.line("unit2")

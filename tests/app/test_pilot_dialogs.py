@@ -1,16 +1,19 @@
 """The dialogs over the main screen: help, variants, save as, recipe."""
 
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from textual.screen import ModalScreen
 from textual.widgets import Input, Label, OptionList, Static
 
 from sessions.commands import RunJob, SaveModel
 from sessions.events import CommandFailed, ModelSaved
 from widgets.field_form import FieldForm
 from widgets.score_panel import ScorePanel
+from workbench.screens import styles
 from workbench.screens.dialogs import HelpScreen, SaveScreen
 from workbench.screens.main import MainScreen
 from workbench.screens.recipe import RecipeScreen
@@ -270,3 +273,14 @@ async def test_an_existing_file_is_overwritten_only_when_asked_twice(
         await pilot.press("enter")
         await pilot.pause()
         assert [c.path for c in staged.engine.commands if isinstance(c, SaveModel)] == [str(there)]
+
+
+def test_every_screen_with_a_style_of_its_own_is_in_the_sheet() -> None:
+    def below(screen: type) -> Iterator[type]:
+        for one in screen.__subclasses__():
+            yield one
+            yield from below(one)
+
+    mine = {s for s in below(ModalScreen) if s.__module__.startswith("workbench")}
+    assert {screen for screen in mine if "STYLE" in vars(screen)} == {*styles.SCREENS}
+    assert not any("CSS" in vars(screen) for screen in mine)

@@ -20,7 +20,14 @@ from widgets.job_line import JobView, job_text
 from widgets.plane_drawing import plane_text
 from widgets.table_list import Column, TableRow, TableView
 from workbench import toasts
-from workbench.screens import search, search_parameters, search_tables, search_trials, search_words
+from workbench.screens import (
+    names,
+    search,
+    search_parameters,
+    search_tables,
+    search_trials,
+    search_words,
+)
 from workbench.screens.event_words import event_line
 
 A, B = UnitOff("stage1.unit2"), UnitOff("stage2.unit3")
@@ -321,7 +328,7 @@ def test_what_a_search_was_asked_for(state: SessionState) -> None:
     edits.Rank("a.conv", rule="auto"),
 ])  # fmt: skip
 def test_every_edit_has_words_without_a_colon(edit: Edit) -> None:
-    words = search_words.edit_words(edit)
+    words = names.edit_words(edit)
     assert ":" not in words
     assert "=" not in words
     value = edits.text(edit).replace("=", ":").split(":")[-1].partition("@")[0]

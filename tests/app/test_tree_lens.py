@@ -176,5 +176,5 @@ async def test_the_list_of_variants_chooses_one_to_compare_with(
         await pilot.pause()
         await pilot.pause()
         lines = shows(app.main.query_one(NetworkTree)).splitlines()
-        assert "against v1 off:stage1.unit2" in lines[1]
+        assert "against v1 stage1.unit2 off" in lines[1]
         assert "−91,500" in next(line for line in lines if "○ unit3" in line)

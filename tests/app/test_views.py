@@ -89,7 +89,7 @@ def test_before_the_model_is_open_there_is_nothing_but_a_word() -> None:
 def test_the_title_names_the_file_and_the_step(start: list[AnyEvent]) -> None:
     assert views.title(after(*start)) == "published.pth"
     state = after(*start, OFF)
-    assert views.title(state) == "published.pth › v1 off:stage1.unit3"
+    assert views.title(state) == "published.pth › v1 stage1.unit3 off"
     assert views.facts(state) == "3-8-4 · 80×80 · 9 classes · trashnet"
 
 
@@ -248,7 +248,7 @@ def test_a_log_that_cannot_be_written_leaves_the_running_job_in_sight(
 
 
 def test_an_edit_that_the_engine_has_not_answered_is_being_checked(start: list[AnyEvent]) -> None:
-    assert views.job_view(after(*start, OFF)).message == "v1 off:stage1.unit3: being checked …"
+    assert views.job_view(after(*start, OFF)).message == "v1 stage1.unit3 off: being checked …"
     done = Edited(variant=1, parent=0, edit=OFF.edit, macs=1_597_440, weights_sha256="", exact=True)
     assert "checked" not in views.job_view(after(*start, OFF, done)).message
 
@@ -418,6 +418,6 @@ def test_the_layer_panel_tells_what_an_edit_kept(start: list[AnyEvent]) -> None:
     assert state.variant is not None
     rows = {row.path: row for row in tree_rows(state.variant, state.variants[0].network, CONTEST)}
     lines = {path: views.layer_view(state, rows[path]).lines for path in rows}
-    assert "kept 60.0% in groups:stage3.unit2=6" in lines["stage3.unit2"]
-    assert "kept 50.0% in groups:stage3.unit2=6" in lines["stage3.unit2.compress_conv1"]
+    assert "kept 60.0% in stage3.unit2 groups 6" in lines["stage3.unit2"]
+    assert "kept 50.0% in stage3.unit2 groups 6" in lines["stage3.unit2.compress_conv1"]
     assert not any("kept" in line for line in lines["stage3.unit3"])

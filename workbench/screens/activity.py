@@ -29,7 +29,7 @@ SCAN_EVERY_S = 1 / 30
 class ActivityScreen(PanelScreen[int | None]):
     """Answers with a variant to jump to."""
 
-    CSS = """
+    STYLE = """
     ActivityScreen {
         & .heading { color: $text-muted; height: 1; }
         & JobList { height: auto; max-height: 35%; min-height: 3; }

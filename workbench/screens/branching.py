@@ -17,7 +17,7 @@ from workbench.screens.dialog import Dialog
 class BranchScreen(Dialog[Path | None]):
     """Answers with a folder that does not exist yet."""
 
-    CSS = "BranchScreen > .dialog { width: 80; }"
+    STYLE = "BranchScreen > .dialog { width: 80; }"
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape", "dismiss", "Cancel"),
         Binding("enter", "answer", "Branch"),  # also before the field has the focus

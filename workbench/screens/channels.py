@@ -15,7 +15,7 @@ from sessions.state import SessionState
 from widgets import numbers
 from widgets.binding import Binding
 from widgets.channel_bars import ChannelBars, ChannelsView, heading
-from workbench.screens import panel_views, search_words
+from workbench.screens import names, panel_views
 from workbench.screens.panel import PanelScreen
 from workbench.screens.panel_views import ChannelTarget
 
@@ -26,7 +26,7 @@ IMAGES = 128
 class ChannelsScreen(PanelScreen[None]):
     """One axis at a time; tab goes on to the next."""
 
-    CSS = """
+    STYLE = """
     ChannelsScreen {
         & ChannelBars { height: 1fr; }
         & #what, & #cut, & #heading { height: 1; }
@@ -222,7 +222,7 @@ class ChannelsScreen(PanelScreen[None]):
         taken = len(found.taken)
         least = sorted(range(target.width), key=lambda at: found.importance[at])[:taken]
         why = "" if {*least} == {*found.taken} else "; groups have a say"
-        words = search_words.edit_words(cut)
+        words = names.edit_words(cut)
         return f"{by}: {words} takes {taken} of {target.width}, marked cut{why}", ""
 
     def _activation_words(self, target: ChannelTarget) -> str:

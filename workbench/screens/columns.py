@@ -17,7 +17,7 @@ from workbench.screens.dialog import Dialog
 class ColumnsScreen(Dialog[None]):
     """Every column with what it shows; enter or space switches one."""
 
-    CSS = """
+    STYLE = """
     ColumnsScreen > .dialog { width: 80; }
     ColumnsScreen OptionList { border: none; padding: 0; height: auto; max-height: 16; }
     """

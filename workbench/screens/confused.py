@@ -20,7 +20,7 @@ PHOTOS = 12
 class ConfusedScreen(Dialog[None]):
     """Photos of one true class that are taken for another, or found where both are the same."""
 
-    CSS = """
+    STYLE = """
     ConfusedScreen {
         align: center middle;
         & > Vertical {

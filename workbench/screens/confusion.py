@@ -24,7 +24,7 @@ MAPPED = 12
 class ConfusionScreen(Dialog[None]):
     """The confusions of one evaluation, with the F1 they make and its split."""
 
-    CSS = f"ConfusionScreen > .dialog {{ width: {WIDEST}; }}"
+    STYLE = f"ConfusionScreen > .dialog {{ width: {WIDEST}; }}"
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape,q,m", "dismiss", "Close", tooltip="Back to the main screen"),
     ]

@@ -43,7 +43,7 @@ BY_MOUSE = (
 class HelpScreen(Dialog[None]):
     """The keys, read from the bindings, and the words of the screen."""
 
-    CSS = "HelpScreen > .dialog { width: 104; }"
+    STYLE = "HelpScreen > .dialog { width: 104; }"
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape,question_mark,q", "dismiss", "Close"),
     ]
@@ -109,7 +109,7 @@ def _shown(keys: str) -> list[str]:
 class SaveScreen(Dialog[str | None]):
     """Asks for the file to save to."""
 
-    CSS = "SaveScreen > .dialog { width: 80; }"
+    STYLE = "SaveScreen > .dialog { width: 80; }"
     BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "dismiss", "Cancel")]
 
     def __init__(self, suggestion: str, *, confirms: bool = True) -> None:

@@ -11,7 +11,7 @@ from sessions.searching import ScanPlan
 from sessions.state import Job
 from widgets import numbers
 from widgets.event_list import EventLine
-from workbench.screens import search_words
+from workbench.screens import names, search_words
 
 Jobs = Mapping[int, Job]
 Words = tuple[str, str, int | None]
@@ -249,7 +249,7 @@ def _kind(kind: str) -> str:
 
 def _edit(edit: Edit) -> str:
     """An edit as one would say it, with the criterion where another than the usual one chose."""
-    words = search_words.edit_words(edit)
+    words = names.edit_words(edit)
     if isinstance(edit, Cut) and edit.criterion != CRITERIA[0]:
         return f"{words} by {offers.criterion_title(edit.criterion)}"
     return words

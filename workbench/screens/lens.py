@@ -12,7 +12,7 @@ from widgets import numbers
 from widgets.layer_panel import LayerView
 from widgets.rows import Row, compared, tree_rows
 from widgets.tree_columns import lost
-from workbench.screens import search_words, views
+from workbench.screens import names, search_words, views
 
 FINDS = 2
 """Cuts of a stage that the layer panel has room for."""
@@ -72,7 +72,7 @@ def note(state: SessionState, lens: Lens, shown: tuple[Row, ...]) -> str:
         if before is None:
             words.append("there is no step before this one to compare with")
         else:
-            name = before.name or before.label
+            name = names.title(before)
             differs = any(row.change is not None and not row.change.is_equal for row in shown)
             alike = "" if differs else ": nothing differs"
             words.append(f"± against v{before.number} {name}{alike}")

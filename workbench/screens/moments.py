@@ -18,8 +18,8 @@ from sessions.events import CHANGING
 from sessions.state import Job, SessionState, Variant
 from widgets import numbers
 from widgets.binding import Binding
+from workbench.screens import names
 from workbench.screens.dialog import Dialog
-from workbench.screens.variant_lines import title
 
 SHOWN_JOBS = 12
 """Jobs that are listed; of more only the last ones are."""
@@ -43,7 +43,7 @@ class Moment(msgspec.Struct, frozen=True):
 class MomentsScreen(Dialog[None]):
     """The earlier moment to the left."""
 
-    CSS = "MomentsScreen > .dialog { width: 100; }"
+    STYLE = "MomentsScreen > .dialog { width: 100; }"
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape,a,q,enter", "dismiss", "Close", tooltip="Back to the replay")
     ]
@@ -151,7 +151,7 @@ def _job(job: Job, state: SessionState) -> str:
 
 
 def _variant(variant: Variant) -> str:
-    return f"v{variant.number} {title(variant)}"
+    return f"v{variant.number} {names.title(variant)}"
 
 
 def _f1(variant: Variant) -> Text:

@@ -11,7 +11,7 @@ from widgets.channel_bars import ChannelRow, ChannelsView
 from widgets.class_panel import ClassRow
 from widgets.job_list import JobRow
 from widgets.plane_drawing import PlanePoint, PlaneView
-from workbench.screens import f1_notes
+from workbench.screens import f1_notes, names
 
 
 def plane_view(state: SessionState) -> PlaneView:
@@ -29,7 +29,7 @@ def plane_view(state: SessionState) -> PlaneView:
         points=tuple(
             PlanePoint(
                 number=variant.number,
-                name=variant.name or variant.label,
+                name=names.title(variant),
                 macs=variant.macs,
                 f1=evaluation.f1,
                 score=scores[variant.number],

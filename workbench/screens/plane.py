@@ -13,7 +13,7 @@ from widgets import numbers
 from widgets.binding import Binding
 from widgets.plane_drawing import LEGEND, PlanePoint, legend_lines
 from widgets.score_plane import ScorePlane
-from workbench.screens import panel_views
+from workbench.screens import names, panel_views
 from workbench.screens.panel import PanelScreen
 
 WIDE = 110
@@ -24,7 +24,7 @@ BESIDE = 28
 class PlaneScreen(PanelScreen[int | None]):
     """The score plane; enter answers with a variant to jump to."""
 
-    CSS = """
+    STYLE = """
     PlaneScreen {
         & ScorePlane { height: 1fr; width: 1fr; }
         & #unmeasured { width: 30; padding: 0 0 0 2; }
@@ -112,7 +112,7 @@ def unmeasured_text(variants: tuple[Variant, ...], width: int) -> Text:
     """Variants without F1, a line each."""
     text = Text("not measured\n", style="bold")
     for variant in variants:
-        name = f"v{variant.number} {variant.name or variant.label}"
+        name = f"v{variant.number} {names.title(variant)}"
         text.append(f"{numbers.shortened(name, width)}\n", style="not bold")
     return text
 

@@ -23,7 +23,7 @@ FIELDS = tuple(
 class RecipeScreen(Dialog[Recipe | None]):
     """Asks for the choices of a fine-tuning."""
 
-    CSS = """
+    STYLE = """
     RecipeScreen > .dialog { width: 136; height: 90%; }
     RecipeScreen {
         & FieldForm { height: 1fr; }

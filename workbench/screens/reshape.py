@@ -39,7 +39,7 @@ class ReshapeScreen(Dialog[Edit | None]):
     """Arrows and digits choose a value, tab what to change, enter makes the edit."""
 
     AUTO_FOCUS = ""  # no button: keys choose values
-    CSS = """
+    STYLE = """
     ReshapeScreen > .dialog { width: 92; }
         ReshapeScreen {
             & > .dialog { padding: 0 1; max-height: 100%; }

@@ -27,7 +27,7 @@ FRAME = 7
 class SamplesScreen(Dialog[None]):
     """A row a photo: as it is, and changed a few times. a goes through the presets."""
 
-    CSS = """
+    STYLE = """
     SamplesScreen > .dialog { width: 100%; }
     SamplesScreen VerticalScroll { height: 1fr; margin-top: 1; }
     SamplesScreen .dialog { height: 90%; }

@@ -42,7 +42,7 @@ EMPTY_RECORDING = "Nothing was searched up to this moment of the recording."
 class SearchScreen(PanelScreen[None]):
     """Follows what runs, until the user looks at another."""
 
-    CSS = """
+    STYLE = """
     SearchScreen {
         & ChoiceLine { max-height: 1; }
         & .line { height: auto; max-height: 2; }

@@ -26,7 +26,7 @@ AROUND = 5
 class SearchForm(Dialog[Begin | None]):
     """Answers with what to start."""
 
-    CSS = """
+    STYLE = """
     SearchForm > .dialog { width: 92; }
     SearchForm {
         & #groups, & .group { height: auto; }
@@ -67,7 +67,7 @@ class SearchForm(Dialog[Begin | None]):
             yield Label("", id="problem")
             with Horizontal(classes="buttons"):
                 yield Button("Start (enter)", id="start", compact=True, variant="primary")
-                yield Button("Cancel (esc)", id="cancel", compact=True)
+                yield Button("Cancel (escape)", id="cancel", compact=True)
                 yield Label("↑ ↓ move")
 
     def _group(self, kind: Kind) -> ComposeResult:

@@ -12,7 +12,7 @@ from sessions.state import Autopilot, Search, SessionState
 from widgets import numbers
 from widgets.plane_drawing import PlanePoint, PlaneView
 from widgets.table_list import Column, TableRow, TableView
-from workbench.screens import search_trials, search_words
+from workbench.screens import names, search_trials, search_words
 
 START = -1
 """Number of the point where a study began: trials count from 0."""
@@ -21,7 +21,7 @@ TOLD_IN_FULL = 66
 CANDIDATES = (
     Column("edit, by F1 lost per MAC", 0),
     Column("saves MACs", 10, is_right=True),
-    Column("F1 [95 %]", 16),
+    Column("F1 [95%]", 16),
     Column("lost", 6, is_right=True),
     Column("may lose", 8, is_right=True, least=80),
     Column("± score", 7, is_right=True),
@@ -33,7 +33,7 @@ TRIALS = (
     Column("no", 3, is_right=True),
     Column("structure, latest first", 0),
     Column("MACs", 10, is_right=True),
-    Column("F1 [95 %]", 16, least=TOLD_IN_FULL),
+    Column("F1 [95%]", 16, least=TOLD_IN_FULL),
     Column("F1", 5, is_right=True, most=TOLD_IN_FULL - 1),
     Column("score", 7, is_right=True),
     Column("took", 6, is_right=True, least=90),
@@ -42,7 +42,7 @@ STEPS = (
     Column("", 5),
     Column("step", 0),
     Column("MACs", 10, is_right=True),
-    Column("F1 [95 %]", 16),
+    Column("F1 [95%]", 16),
     Column("score", 7, is_right=True),
 )
 MARKS = {"finished": "✓", "pruned": "‖", "failed": "✗"}
@@ -57,7 +57,7 @@ MISSING = {"units": "not for units", "cuts": "no cut was made by it"}
 """Why a criterion has no figure over them."""
 NAMES, TRUST = 17, 26
 """Cells of a criterion, and of what is told of it."""
-TRUSTED = "rank correlation of cheap criteria with the measured loss of F1 [95 %]"
+TRUSTED = "rank correlation of cheap criteria with the measured loss of F1 [95%]"
 
 
 def candidates(search: Search, state: SessionState) -> TableView:
@@ -217,7 +217,7 @@ def steps(state: SessionState, pilot: Autopilot) -> TableView:
     for variant in search_words.steps(state, pilot):
         found = variant.evaluation
         begun = "where it began" if variant.number == pilot.variant else variant.label
-        words = search_words.edit_words(variant.edit) if variant.edit is not None else begun
+        words = names.edit_words(variant.edit) if variant.edit is not None else begun
         rows.append(
             TableRow(
                 str(variant.number),

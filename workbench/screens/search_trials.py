@@ -11,7 +11,7 @@ from sessions.network import Network
 from sessions.searching import StudyPlan, Trial, Value
 from sessions.state import Search, SessionState
 from widgets import numbers
-from workbench.screens import search_words
+from workbench.screens import names, search_words
 
 ENDED = {"finished": "done", "pruned": "ended early", "failed": "failed"}
 SHARES = ("width", "bottleneck")
@@ -40,7 +40,7 @@ def structure(trial: Trial, network: Network | None, *, is_short: bool = False) 
         if not stage.is_plain
     ]
     others = [edit for edit in trial.edits if not isinstance(edit, UnitOff | UnitOn)]
-    words = map(short_edit if is_short else search_words.edit_words, others)
+    words = map(short_edit if is_short else names.edit_words, others)
     return ", ".join(["-".join(map(str, counts)) + ("" if is_short else " units"), *words])
 
 
@@ -49,7 +49,7 @@ def short_edit(edit: Edit) -> str:
     signs: dict[type[Edit], str] = {Width: "w", Widen: "w", Mid: "b", Groups: "g"}
     sign = signs.get(type(edit))
     if sign is None or not isinstance(edit, Width | Widen | Mid | Groups):
-        return search_words.edit_words(edit)
+        return names.edit_words(edit)
     stage = re.sub(r"^stage(\d)", r"s\1", edit.target)
     return f"{stage} {sign}{edit.value}"
 

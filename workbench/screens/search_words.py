@@ -3,25 +3,16 @@
 Pure functions of a state, the same for live and replay.
 """
 
-from sessions import choosing, edits, history
+from sessions import choosing, history
 from sessions.edits import (
-    Classes,
     Edit,
-    Groups,
-    Head,
-    InputSize,
-    Kernel,
-    Mid,
-    Rank,
     UnitOff,
-    UnitOn,
-    Widen,
-    Width,
 )
 from sessions.searching import ScanPlan, Space, StudyPlan, Trial
 from sessions.state import Autopilot, Search, SessionState, Variant
 from sessions.steering import Steering
 from widgets import numbers
+from workbench.screens import names
 
 STARTS = {
     "variant": "the variant", "shufflenet": "new ShuffleNets", "cells": "new networks of cells",
@@ -32,34 +23,9 @@ BY = {
 }  # fmt: skip
 
 
-def edit_words(edit: Edit) -> str:
-    """An edit as one would say it."""
-    match edit:
-        case UnitOff(unit):
-            return f"{unit} off"
-        case UnitOn(unit):
-            return f"{unit} on"
-        case Width() | Widen():
-            return f"{edit.target} width {edit.value}"
-        case Mid():
-            return f"{edit.target} bottleneck {edit.value}"
-        case Groups():
-            return f"{edit.target} groups {edit.value}"
-        case Kernel():
-            return f"{edit.target} kernel {edit.value}"
-        case Rank():
-            return f"{edit.layer} rank {edits.text(edit).partition('=')[2]}"
-        case Head(form):
-            return f"{form} head"
-        case InputSize(size):
-            return f"input {size} px"
-        case Classes(count):
-            return f"{count} classes"
-
-
 def edits_words(found: tuple[Edit, ...]) -> str:
     """Several edits in a row; none is the network as it is."""
-    return ", ".join(map(edit_words, found)) if found else "nothing changed"
+    return ", ".join(map(names.edit_words, found)) if found else "nothing changed"
 
 
 def name(search: Search) -> str:

@@ -3,7 +3,7 @@
 from sessions import history
 from sessions.state import SessionState, Variant
 from widgets import numbers
-from workbench.screens import search_words
+from workbench.screens import names
 from workbench.screens.panel_views import best_of
 
 UNITS_FROM = 84
@@ -29,19 +29,12 @@ def variant_lines(state: SessionState, width: int) -> list[str]:
         depth_of[number] = depth
         mark = "▸" if number == state.current else " "
         lines_up = branch(depth, is_first=depth_of.get(variant.parent, 0) < depth)
-        name = f"{mark}{lines_up}v{number} {title(variant)}"
+        name = f"{mark}{lines_up}v{number} {names.title(variant)}"
         units = "-".join(map(str, variant.network.units_per_stage))
         units = f"{units:>{UNITS}}" if has_units else ""
         figures = _figures(state, variant, is_best=number == best)
         lines.append(f"{numbers.fitted(name, room)}{units}{figures}")
     return lines
-
-
-def title(variant: Variant) -> str:
-    """The name of a variant, or what made it."""
-    if variant.edit is not None and not variant.name:
-        return search_words.edit_words(variant.edit)
-    return variant.name or variant.label
 
 
 def branch(depth: int, *, is_first: bool) -> str:

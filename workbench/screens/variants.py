@@ -15,8 +15,9 @@ from textual.widgets.option_list import Option
 from sessions import history
 from sessions.state import SessionState
 from widgets import numbers
+from workbench.screens import names
 from workbench.screens.dialog import Dialog
-from workbench.screens.variant_lines import title, variant_lines
+from workbench.screens.variant_lines import variant_lines
 
 WIDEST = 120
 """Columns of the dialog in a wide terminal."""
@@ -27,7 +28,7 @@ FRAME = 10
 class VariantsScreen(Dialog[int | None]):
     """Every variant of the session; enter jumps to one."""
 
-    CSS = f"""
+    STYLE = f"""
     VariantsScreen > .dialog {{ width: {WIDEST}; }}
     VariantsScreen OptionList {{ border: none; padding: 0; max-height: 20; }}
     """
@@ -173,7 +174,7 @@ class VariantsScreen(Dialog[int | None]):
 class CompareScreen(Dialog[None]):
     """Two variants row by row: structure, MACs, F1, score."""
 
-    CSS = f"CompareScreen > .dialog {{ width: {WIDEST}; }}"
+    STYLE = f"CompareScreen > .dialog {{ width: {WIDEST}; }}"
     BINDINGS: ClassVar[list[BindingType]] = [Binding("escape,q,d,enter", "dismiss", "Close")]
 
     def __init__(self, state: SessionState, a: int, b: int, height: int = 0) -> None:
@@ -196,7 +197,7 @@ def comparison(state: SessionState, a: int, b: int) -> Table:
     variants = (state.variants[a], state.variants[b])
     table.add_column("")
     for variant in variants:
-        table.add_column(Text(f"v{variant.number} {title(variant)}"), ratio=1)
+        table.add_column(Text(f"v{variant.number} {names.title(variant)}"), ratio=1)
     table.add_column("change", justify="right")
     first, second = variants
     change = second.macs - first.macs

@@ -15,7 +15,7 @@ from widgets.job_line import JobView
 from widgets.layer_panel import LayerView, stats_lines
 from widgets.rows import Row
 from widgets.score_panel import Figures, ScoreView
-from workbench.screens import f1_notes, search_words
+from workbench.screens import f1_notes, names, search_words
 from workbench.screens.weights import before
 
 
@@ -24,7 +24,7 @@ def title(state: SessionState) -> str:
     variant = state.variant
     if variant is None:
         return "workbench"
-    shown = variant.name or variant.label
+    shown = names.title(variant)
     label = "" if shown == "opened" else f" › v{variant.number} {shown}"
     return f"{Path(state.source).name}{label}"
 
@@ -217,7 +217,7 @@ def _layer(network: Network, state: SessionState, variant: Variant, row: Row) ->
 def _kept(variant: Variant, path: str) -> list[str]:
     """What the convs at a path kept of their importance in the variant's own edit."""
     found = [share for name, share in variant.kept_layers.items() if name.startswith(path)]
-    return [f"kept {sum(found) / len(found):.1%} in {variant.label}"] if found else []
+    return [f"kept {sum(found) / len(found):.1%} in {names.title(variant)}"] if found else []
 
 
 def _heaviest(network: Network, variant: Variant, path: str) -> str:
@@ -255,7 +255,7 @@ def _idle_view(state: SessionState, *, is_live: bool) -> JobView:
             name="opening", detail=f"{Path(state.data_source).name}{counted}", share=opened
         )
     if state.variant is not None and state.variant.is_pending:
-        return JobView(message=f"v{state.current} {state.variant.label}: being checked …")
+        return JobView(message=f"v{state.current} {names.title(state.variant)}: being checked …")
     if state.data_error:
         return JobView(message=f"data: {state.data_error}", is_warning=True)
     if (job := state.resumable) is not None:
