@@ -73,6 +73,8 @@ class Curves(Widget):
         self._timer: Timer | None = None
         self._drawn_at = 0.0
         self._subtitle = Text("")
+        self._made_of: dict[str, object] = {}
+        """What each plot, and the legend, was drawn from: a frame with both takes long."""
 
     def compose(self) -> ComposeResult:
         """A word, and the plots."""
@@ -122,7 +124,8 @@ class Curves(Widget):
         legend, width = self.query_one("#legend", Static), self.size.width
         is_below = self.size.height >= LEGEND_FROM and not self._has_border
         legend.display = view is not None and is_below
-        legend.update(legend_text(view, width - 2, "marks:"), layout=False)
+        if self._is_new("#legend", (view and (view.marks, view.rungs), self.size)):
+            legend.update(legend_text(view, width - 2, "marks:"), layout=False)
         subtitle = legend_text(view if self._has_border else None, width - 4, "")
         if subtitle.markup != self._subtitle.markup:
             self._subtitle = subtitle
@@ -139,9 +142,13 @@ class Curves(Widget):
         box.display = bool(points)
         if not points:
             return
+        has_legend = self.query_one("#legend").display
+        marks = marked and (marked.marks, marked.rungs)
+        are_both = bool(self.view.f1 and self.view.loss)
+        if not self._is_new(selector, (points, marks, self.size, has_legend, are_both)):
+            return
         widget = box.query_one(PlotextPlot)
         plt = widget.plt
-        has_legend = self.query_one("#legend").display
         height = self.size.height - (2 if has_legend else 1)  # its own is not known at first
         is_tall = height >= TALL
         rows = height - (3 if is_tall else 2)
@@ -173,6 +180,11 @@ class Curves(Widget):
         if len(points) > 1 and marked is None:
             plt.xfrequency(3)
         widget.refresh()
+
+    def _is_new(self, selector: str, made_of: object) -> bool:
+        is_new = self._made_of.get(selector) != made_of
+        self._made_of[selector] = made_of
+        return is_new
 
     def _title(self, titles: tuple[str, ...], marked: CurvesView | None) -> Text:
         """The longest title that fits; in a low panel without a border the legend is behind it."""

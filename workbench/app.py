@@ -150,6 +150,7 @@ class WorkbenchApp(Replaying, PanelsApp, Tidy, Looks):
         self.live = source if isinstance(source, LiveSession) else None
         self.player = source if isinstance(source, Player) else None
         self.main = MainScreen(self.config.columns, self.config.convention)
+        self.main.is_busy = self.is_used
         self._stop_asked = False
         self._refusal = ""
         """Why the last edit was not made; empty when something else happened since."""

@@ -34,6 +34,10 @@ class Tidy(App[str]):
             self._input_at = monotonic()
         await super().on_event(event)
 
+    def is_used(self) -> bool:
+        """Whether somebody has just done something, and may do more."""
+        return monotonic() < self._input_at + RESTED_S
+
     def pop_screen(self) -> AwaitComplete:
         """A closed screen is tens of thousands of objects."""
         if self._tidy_by is None:
@@ -42,8 +46,7 @@ class Tidy(App[str]):
         return super().pop_screen()
 
     def _look(self) -> None:
-        now = monotonic()
-        if self._tidy_by is not None and now < self._tidy_by and now < self._input_at + RESTED_S:
+        if self._tidy_by is not None and monotonic() < self._tidy_by and self.is_used():
             self.set_timer(LOOK_S, self._look)
             return
         self._tidy_by = None

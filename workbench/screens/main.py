@@ -1,5 +1,6 @@
 """The main screen: tree, panels, score, job line. It shows a state; the app does the rest."""
 
+from collections.abc import Callable
 from typing import ClassVar
 
 import msgspec
@@ -31,8 +32,8 @@ from workbench.screens.columns import ColumnsScreen
 
 SETTLED_S = 0.1
 """Time that cursor and state rest before the footer follows them: it is slow to draw."""
-BEHIND_S = 10.0
-"""Between two drawings of this screen while a dialog lies over it."""
+BEHIND_S = 2.0
+"""Between two drawings of this screen while a dialog lies over it and nobody types."""
 NARROW = 116
 """Columns below which the panels become tabs under the tree."""
 
@@ -84,7 +85,11 @@ class MainScreen(Screen[None]):
         self._columns = columns
         self._state = SessionState()
         self._drawn = SessionState()
-        """The state that tree and panels show; a frame behind at most."""
+        """The state that the tree shows; a frame behind at most."""
+        self._drawn_beside = SessionState()
+        """The state that curves and classes show; two frames behind at most."""
+        self.is_busy: Callable[[], bool] = lambda: False
+        """Whether somebody types, which comes before what lies under a dialog."""
         self._is_drawing_due = False
         self._figures = (views.score_view(self._state), views.job_view(self._state))
         self._behind_timer: Timer | None = None
@@ -152,7 +157,13 @@ class MainScreen(Screen[None]):
                 self._is_drawing_due = True
                 self.call_after_refresh(self._draw)
         elif self._behind_timer is None:
-            self._behind_timer = self.set_timer(BEHIND_S, self._catch_up)
+            self._behind_timer = self.set_timer(BEHIND_S, self._catch_up_at_rest)
+
+    def _catch_up_at_rest(self) -> None:
+        if self.is_busy():
+            self._behind_timer = self.set_timer(BEHIND_S, self._catch_up_at_rest)
+        else:
+            self._catch_up()
 
     def on_screen_resume(self) -> None:
         """Nothing lies over this screen any more: show what it held back."""
@@ -178,17 +189,21 @@ class MainScreen(Screen[None]):
         variant, opened = state.variant, history.baseline(state)
         title = self.query_one(TitleLine)
         title.name_text, title.facts = views.title(state), views.facts(state)
-        self.query_one(ClassPanel).word = panel_views.class_word(state)
+        self.call_after_refresh(self._draw_panels)
         if variant is None or opened is None:
             self.query_one(NetworkTree).rows = ()
-            self.query_one(ClassPanel).rows = ()
-            self.query_one(Curves).view = views.curves_view(state)
             return
         is_scanned = before.searches is not state.searches
         is_scanned = is_scanned and measured.scans(before) != measured.scans(state)
         if before.variant is not variant or before.rule != state.rule or is_scanned:
             self._draw_rows()
-        if before.jobs is not state.jobs or before.variant is not variant:
+
+    def _draw_panels(self) -> None:
+        """A frame after the tree: a key that comes meanwhile has its turn between them."""
+        before, state = self._drawn_beside, self._state
+        self._drawn_beside = state
+        self.query_one(ClassPanel).word = panel_views.class_word(state)
+        if before.jobs is not state.jobs or before.variant is not state.variant:
             self.query_one(Curves).view = views.curves_view(state)
             self.query_one(ClassPanel).rows = panel_views.class_rows(state)
 
