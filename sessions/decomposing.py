@@ -65,6 +65,11 @@ def factor_names(layer: Layer) -> tuple[str, ...]:
     return ("in", "out") if layer.kernel == 1 else ("in", "core", "out")
 
 
+def is_decomposable(network: Network, path: str) -> bool:
+    """Whether the layer of a path can be decomposed."""
+    return any(layer.path == path for _, layer in _layers(network))
+
+
 def decomposable(network: Network, path: str) -> Layer:
     """The layer of a path, where it can be decomposed.
 
@@ -87,12 +92,16 @@ def _within(full: tuple[int, ...], ranks: tuple[int, ...]) -> list[int]:
     return [min(max(rank, 1), most) for rank, most in zip(given, full, strict=False)]
 
 
-def _found(network: Network, path: str) -> tuple[Unit, Layer]:
-    found = [
+def _layers(network: Network) -> list[tuple[Unit, Layer]]:
+    return [
         (unit, layer)
         for unit, layer in network.layers(include_off=True)
         if can_be_decomposed(layer) and layer in unit.branch
     ]
+
+
+def _found(network: Network, path: str) -> tuple[Unit, Layer]:
+    found = _layers(network)
     for unit, layer in found:
         if layer.path == path:
             return unit, layer

@@ -1,5 +1,7 @@
 """What can be changed at a row of the tree, and what every legal value would come to."""
 
+from collections.abc import Iterator
+
 import msgspec
 
 from sessions import decomposing, edits, macs, reshaping, targets
@@ -65,8 +67,18 @@ class Preview(msgspec.Struct, frozen=True, kw_only=True):
 
 def offers(network: Network, path: str) -> tuple[Offer, ...]:
     """What can be changed at a row: a stage, a unit or a layer."""
-    found = []
+    return tuple(_offered(network, path))
+
+
+def are_there(network: Network, path: str) -> bool:
+    """Whether anything can be changed at a row; looks no further than the first."""
+    return any(True for _ in _offered(network, path))
+
+
+def _offered(network: Network, path: str) -> Iterator[Offer]:
     for name, target in _candidates(network, path):
+        if name == "rank" and not decomposing.is_decomposable(network, target):
+            continue
         try:
             if name == "rank":
                 layer = decomposing.decomposable(network, target)
@@ -81,8 +93,7 @@ def offers(network: Network, path: str) -> tuple[Offer, ...]:
         if is_choice:
             part = target.rpartition(".")[2]
             key = f"{name}.{part}" if name == "groups" and part in targets.PARTS else name
-            found.append(Offer(name, target, TITLES[key], max(present), present))
-    return tuple(found)
+            yield Offer(name, target, TITLES[key], max(present), present)
 
 
 def _present(network: Network, name: str, target: str) -> tuple[int, ...]:

@@ -313,7 +313,7 @@ class WorkbenchApp(Replaying, PanelsApp, Tidy, Looks):
         if state is None or state.variant is None:
             self._say_opening()
             return
-        if not offers.offers(state.variant.network, path):
+        if not offers.are_there(state.variant.network, path):
             self.notify(f"nothing to reshape at {path}: choose a stage, a unit or a 1x1 conv")
             return
 

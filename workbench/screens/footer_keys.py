@@ -28,7 +28,7 @@ def idle(state: SessionState, row: Row | None, *, is_marked: bool) -> frozenset[
     if row is not None:
         units = variant.network.units
         unit = units.get(row.path) or units.get(row.parent)
-        if not offers.offers(variant.network, row.path):
+        if not offers.are_there(variant.network, row.path):
             found.add("reshape")
         if not is_marked and (unit is None or not unit.is_removable):
             found.add("toggle_unit")
