@@ -167,6 +167,7 @@ class Curves(Widget):
         if len(points) == 1:
             plt.scatter(xs, ys, color=color, marker="●")
             plt.ylim(ys[0] - AROUND, ys[0] + AROUND)
+            plt.yticks(ys, [f"{ys[0]:.3f}"])
             plt.xticks(xs)
         else:
             plt.plot(xs, ys, color=color, marker="braille")

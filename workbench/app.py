@@ -4,8 +4,10 @@ import asyncio
 import signal
 from collections.abc import Callable
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
+from rich.console import Group
+from rich.traceback import Traceback
 from textual.binding import Binding as AnyBinding
 from textual.binding import BindingType
 from textual.driver import Driver as AnyDriver
@@ -44,6 +46,7 @@ from workbench.looks import Looks
 from workbench.palette import Actions
 from workbench.panels import PanelsApp
 from workbench.player import Player
+from workbench.processes import FATAL
 from workbench.replaying import Replaying
 from workbench.screens import shell, styles
 from workbench.screens.dialogs import (
@@ -168,6 +171,8 @@ class WorkbenchApp(Replaying, PanelsApp, Tidy, Looks):
     async def on_mount(self) -> None:
         """Show the screen, then start what feeds it."""
         loop = asyncio.get_running_loop()
+        self._handler_before = loop.get_exception_handler()
+        loop.set_exception_handler(self._loop_failed)
         loop.add_signal_handler(signal.SIGTERM, self.exit)  # the terminal is given back as it was
         signal.signal(signal.SIGHUP, self._hung_up)
         await self.push_screen(self.main)
@@ -190,6 +195,18 @@ class WorkbenchApp(Replaying, PanelsApp, Tidy, Looks):
         self.main.query_one(NetworkTree).can_mark = True
         self._show()
         self.refresh_bindings()
+
+    def _loop_failed(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        """What nobody waits for failed: without events to come, the screen ends with the reason."""
+        if context.get(FATAL):
+            error = context["exception"]
+            words = f"{context['message']}; what happened before it is in {self._folder}"
+            trace = Traceback.from_exception(type(error), error, error.__traceback__)
+            self.exit(return_code=1, message=Group(trace, words))
+        elif self._handler_before is not None:
+            self._handler_before(loop, context)
+        else:
+            loop.default_exception_handler(context)
 
     def _hung_up(self, *_: object) -> None:
         """The terminal is gone: end, and do not take it up again.

@@ -14,6 +14,8 @@ LINE_LIMIT = 64 * 1024 * 1024
 LEAVE_S = 8.0
 """Seconds a child has to save and exit once its stdin is closed."""
 ENDED_AS_ASKED = "ended as asked"
+FATAL = "is_fatal"
+"""In the context of a loop's exception handler: there is no going on."""
 TERMINATE_S = 2.0
 
 
@@ -72,7 +74,7 @@ class Child:
             except TimeoutError:
                 then()
         if self._reader is not None:
-            await self._reader
+            await asyncio.wait([self._reader])
 
     async def _start(self) -> None:
         self._log_file.parent.mkdir(parents=True, exist_ok=True)
@@ -90,6 +92,14 @@ class Child:
                 start_new_session=True,
             )
         self._reader = asyncio.create_task(self._read(self._process))
+        self._reader.add_done_callback(self._tell_failure)
+
+    def _tell_failure(self, reader: asyncio.Task[None]) -> None:
+        """Where an event could not be taken no further one is: nobody may overlook that."""
+        if not reader.cancelled() and (error := reader.exception()) is not None:
+            message = f"an event of the {self.name} could not be taken"
+            context = {"message": message, "exception": error, FATAL: True}
+            asyncio.get_running_loop().call_exception_handler(context)
 
     async def _read(self, process: asyncio.subprocess.Process) -> None:
         assert process.stdout is not None

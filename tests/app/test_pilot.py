@@ -1,5 +1,6 @@
 """The live screen under a pilot: keys and clicks to requests, events to what is shown."""
 
+import asyncio
 import gc
 from collections.abc import Callable
 from pathlib import Path
@@ -21,7 +22,7 @@ from widgets.network_tree import NetworkTree
 from widgets.score_panel import ScorePanel
 from widgets.side_panels import SidePanels
 from widgets.title_line import TitleLine
-from workbench import tidying
+from workbench import processes, tidying
 from workbench.app import WorkbenchApp
 from workbench.screens.dialogs import HelpScreen
 from workbench.session import Opening
@@ -614,3 +615,25 @@ async def test_screens_that_were_closed_leave_nothing_in_memory(opened: Any) -> 
         lines = [o for o in gc.get_objects() if isinstance(o, StylesCache)]
         assert not kept
         assert len(lines) < 3 * len(list(app.main.query(Widget)))
+
+
+async def test_the_screen_ends_with_the_reason_where_events_can_no_longer_be_taken(
+    opened: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def breaks(event: object) -> None:
+        raise LookupError("no such variant")
+
+    async with opened() as screen:
+        child = processes.Child("trainer", tmp_path / "trainer.log", breaks)
+        reader = asyncio.create_task(_taken(breaks))
+        reader.add_done_callback(child._tell_failure)
+        await asyncio.wait([reader])
+        await screen.pilot.pause()
+        assert screen.pilot.app.return_code == 1
+    told = "".join(capsys.readouterr())
+    assert "an event of the trainer could not be taken" in told
+    assert "no such variant" in told
+
+
+async def _taken(take: Callable[[object], None]) -> None:
+    take("an event")
