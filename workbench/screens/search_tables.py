@@ -19,10 +19,10 @@ START = -1
 TOLD_IN_FULL = 66
 """Cells of the table of trials from which on it has the intervals."""
 CANDIDATES = (
-    Column("edit, by F1 lost per MAC", 0),
+    Column("by F1 lost per MAC", 0),
     Column("saves MACs", 10, is_right=True),
     Column("F1 [95%]", 16),
-    Column("lost", 6, is_right=True),
+    Column("lost", 7, is_right=True),
     Column("may lose", 8, is_right=True, least=80),
     Column("± score", 7, is_right=True),
     Column("lost per M MACs", 15, is_right=True, least=100),

@@ -3,9 +3,10 @@
 Pure functions of a state, the same for live and replay.
 """
 
-from sessions import choosing, history
+from sessions import choosing, edits, history
 from sessions.edits import (
     Edit,
+    EditError,
     UnitOff,
 )
 from sessions.searching import ScanPlan, Space, StudyPlan, Trial
@@ -37,6 +38,16 @@ def name(search: Search) -> str:
     return f"study of {STARTS[search.plan.start]}"
 
 
+def _doing(search: Search) -> str:
+    """What is being tried, its edits as one would say them."""
+    if not isinstance(search.plan, ScanPlan):
+        return search.doing
+    try:
+        return edits_words(tuple(map(edits.parse, search.doing.split())))
+    except EditError:
+        return search.doing  # the network as it is
+
+
 def status(search: Search, *, is_live: bool) -> str:
     """How far it is, and what can be done."""
     far = "{} of {}".format(*progress(search))
@@ -44,7 +55,7 @@ def status(search: Search, *, is_live: bool) -> str:
     match search.status:
         case "running":
             left = "" if search.left_s is None else f", {numbers.duration(search.left_s)} left"
-            doing = f" · now {search.doing}" if search.doing else ""
+            doing = f" · now {_doing(search)}" if search.doing else ""
             return f"▶ {far} done{left}{doing}"
         case "finished":
             took = f" in {numbers.duration(search.seconds)}" if search.seconds else ""
