@@ -49,7 +49,7 @@ GROUPS = {
 HINTS = {
     "batch_size": "images a step",
     "seed": "of batches, augmentation and new layers",
-    "images_per_epoch": "at least; with fewer images each is used several times, augmented anew",
+    "images_per_epoch": "at least; fewer images are each used several times",
     "learning_rate": "peak of the schedule",
     "momentum": "of sgd",
     "weight_decay": "of conv and linear weights only",

@@ -30,7 +30,7 @@ AXES = {"f1": ("F1", "measurement"), "loss": ("training loss", "epoch over all j
 """What is drawn along what; their names where the axis has a line for its own."""
 TITLES = {
     "f1": ("F1 by measurement", "F1"),
-    "loss": ("training loss by epoch, all jobs", "loss by epoch, all jobs", "loss by epoch"),
+    "loss": ("training loss by epoch, all jobs", "loss by epoch, all jobs", "loss, all jobs"),
 }
 """The title where it has not, ever shorter."""
 
@@ -177,7 +177,8 @@ class Curves(Widget):
             plt.xlabel(along)
         plt.xaxes(True, False)
         plt.yaxes(True, False)
-        plt.yfrequency(4 if rows >= ROWS_OF_FOUR and len(points) > 1 else 3)
+        if len(points) > 1:
+            plt.yfrequency(4 if rows >= ROWS_OF_FOUR else 3)
         if len(points) > 1 and marked is None:
             plt.xfrequency(3)
         widget.refresh()

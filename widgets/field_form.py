@@ -41,6 +41,9 @@ class FieldForm(VerticalScroll, can_focus=False):
     FieldForm {{
         layers: lines field;
         scrollbar-size-vertical: 1;
+        scrollbar-background: $surface;
+        scrollbar-background-hover: $surface;
+        scrollbar-background-active: $surface;
         & > Input {{ layer: field; width: {VALUE}; }}
     }}
     """

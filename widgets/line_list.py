@@ -29,6 +29,9 @@ class LineList(ScrollView, can_focus=True):
     LineList {
         overflow-x: hidden;
         scrollbar-size-vertical: 1;
+        scrollbar-background: $surface;
+        scrollbar-background-hover: $surface;
+        scrollbar-background-active: $surface;
         background: $surface;
         & > .lines--word { color: $text-muted; }
         & > .lines--cursor { background: $panel-lighten-1; }

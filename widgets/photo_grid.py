@@ -28,7 +28,8 @@ class Photo(NamedTuple):
 def edge_for(width: int) -> int:
     """The edge of photos of which as many as possible stand beside each other, and are seen."""
     beside = max(width // (24 + GAP), 1)
-    return min(max(width // beside - GAP, SMALLEST), LARGEST)
+    edge = min(max(width // beside - GAP, SMALLEST), LARGEST)
+    return edge - edge % 2  # two pixels a cell: the last line has both
 
 
 class PhotoGrid(Widget):

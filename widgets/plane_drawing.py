@@ -193,7 +193,8 @@ def _draw_axes(canvas: Canvas, frame: Frame) -> None:
 def macs_labels(frame: Frame, end: int) -> list[tuple[int, int, str]]:
     """Column, start and words of the labels below the plane, in full where two have room."""
     found: list[tuple[int, int, str]] = []
-    for wanted in range(max(frame.columns // 14, 2), 10):
+    least = max(frame.columns // 14, ENOUGH)
+    for wanted in range(least, max(least + 1, 10)):
         for is_short in (False, True):
             shown, edge = [], 0
             for macs in levels(frame.macs_low, frame.macs_high, wanted):

@@ -34,6 +34,9 @@ class TreeBody(ScrollView, can_focus=True):
         background: $surface;
         overflow-x: hidden;
         scrollbar-size-vertical: 1;
+        scrollbar-background: $surface;
+        scrollbar-background-hover: $surface;
+        scrollbar-background-active: $surface;
         & > .tree--header { color: $text-muted; background: $panel; }
         & > .tree--note { color: $text-warning; background: $panel; }
         & > .tree--stage { text-style: bold; color: $text-accent; }

@@ -60,7 +60,7 @@ from workbench.screens.reshape import ReshapeScreen
 from workbench.screens.samples import SamplesScreen
 from workbench.session import RequestError
 from workbench.tidying import Tidy, settle_memory
-from workbench.toasts import describe
+from workbench.toasts import describe, refused
 
 EDITING = frozenset(
     {
@@ -81,7 +81,7 @@ class WorkbenchApp(Replaying, PanelsApp, Tidy, Looks):
         styles.SHEET
         + themes.COLOURLESS_CSS
         + """
-    Toast { width: 42%; max-width: 76; }  /* as wide as the panels: it cuts no words of them */
+    Toast { width: 42%; max-width: 76; background: $panel; }  /* as wide as the panels */
     """
     )
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -238,7 +238,7 @@ class WorkbenchApp(Replaying, PanelsApp, Tidy, Looks):
             self.exit(live.problem, return_code=1)
             return
         if live.state is not self._shown[0] or live.log_error != self._shown[1]:
-            self._refusal = event.reason if isinstance(event, EditRejected) else ""
+            self._refusal = refused(event) if isinstance(event, EditRejected) else ""
             self._show()
         self.take_answer(event)
         if isinstance(event, RanksDescribed) and isinstance(self.screen, ReshapeScreen):

@@ -147,8 +147,9 @@ def _without_colour(style: Style | None, background: Color) -> Style | None:
         return None
     is_marked = not style.reverse and _stands_out(style.bgcolor, background)
     plain = Style(
-        bold=style.bold, dim=style.dim, italic=style.italic, underline=style.underline,
-        reverse=style.reverse or is_marked, strike=style.strike, link=style.link,
+        bold=style.bold, dim=style.dim and not (style.reverse or is_marked), italic=style.italic,
+        underline=style.underline, reverse=style.reverse or is_marked, strike=style.strike,
+        link=style.link,
     )  # fmt: skip
     return plain + Style.from_meta(style.meta) if style.meta else plain
 

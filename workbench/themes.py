@@ -46,7 +46,7 @@ COLOURLESS_CSS = """
 NetworkTree:nocolor > .tree--cursor { text-style: reverse; }
 OptionList:nocolor > .option-list--option-highlighted { text-style: reverse; }
 Input:nocolor > .input--placeholder { text-style: dim italic; }
-Input:nocolor:focus { text-style: underline; }
+Input:nocolor:focus, SearchForm Input:nocolor { text-style: underline; }
 ChoiceField:nocolor:focus { text-style: reverse; }
 Button.-primary:nocolor { text-style: bold underline; }
 Button:nocolor:focus { text-style: reverse; }

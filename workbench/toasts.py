@@ -44,8 +44,8 @@ def describe(event: AnyEvent | Unknown, state: SessionState) -> tuple[str, Sever
                 else f"{kept:.1%} of the importance kept"
             )
             return f"{names.edit_words(edit)}: {what}", "information"
-        case EditRejected(reason=reason):
-            return reason, "error"
+        case EditRejected():
+            return refused(event), "error"
         case JobFailed(job=number, reason=reason):
             job = state.jobs[number]
             return f"{job.kind} of v{job.variant} failed: {reason}", "error"
@@ -80,6 +80,11 @@ def describe(event: AnyEvent | Unknown, state: SessionState) -> tuple[str, Sever
             agreed = "ptflops agrees" if counted == macs else f"ptflops counts {counted:,}"
             return f"saved {path} ({size:,} bytes, {macs:,} MACs, {agreed})", "information"
     return None
+
+
+def refused(event: EditRejected) -> str:
+    """What was not made, and why."""
+    return f"{names.edit_words(event.edit)}: {event.reason}"
 
 
 def searched(

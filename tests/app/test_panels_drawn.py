@@ -10,6 +10,7 @@ from widgets.curves import CurvesView, legend_text, whole_ticks
 from widgets.event_list import EventLine, event_parts
 from widgets.job_list import JobRow, job_parts
 from widgets.photo_grid import Photo, block_height, edge_for, grid_line
+from widgets.plane_canvas import Frame
 from widgets.plane_drawing import (
     PlanePoint,
     PlaneView,
@@ -17,6 +18,7 @@ from widgets.plane_drawing import (
     frame_of,
     legend_lines,
     levels,
+    macs_labels,
     plane_text,
 )
 
@@ -229,3 +231,10 @@ def test_classes_show_the_change_since_the_step_before_where_there_is_room() -> 
     assert wide[1].split()[-3:] == ["−0.250", "+0.125", "9"]
     assert drawn(rows, 36, 6)[1].split()[-2:] == ["−0.250", "9"]
     assert drawn(rows, 70, 2)[0].split()[-3:] == ["−0.250", "n", "9"]
+
+
+@pytest.mark.parametrize("width", [60, 120, 200, 300])
+def test_a_plane_of_any_width_has_labels_of_macs(width: int) -> None:
+    frame = Frame.around([1_000_000, 1_688_220], [0.7, 0.84], width, 30)
+    assert frame is not None
+    assert len(macs_labels(frame, width)) >= 2

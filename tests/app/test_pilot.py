@@ -205,7 +205,7 @@ async def test_a_rejected_edit_goes_back_and_a_toast_gives_the_reason(
         staged.reject_edit("it differs [/b] from the original")
         await screen.pilot.pause()
         # THEN
-        assert screen.toasts == ["it differs [/b] from the original"]
+        assert screen.toasts == ["stage1.unit2 off: it differs [/b] from the original"]
         assert "1,688,940" in screen.text(ScorePanel)
         assert "● unit2" in screen.line("unit2")
 
@@ -474,10 +474,10 @@ async def test_why_an_edit_was_refused_stays_on_the_line_until_something_happens
             )
         )
         await screen.pilot.pause()
-        assert screen.text(JobLine).strip() == "no room [x]"
+        assert screen.text(JobLine).strip() == "stage1.unit2 off: no room [x]"
         await screen.pilot.press("down")
         await screen.pilot.pause()
-        assert screen.text(JobLine).strip() == "no room [x]"
+        assert screen.text(JobLine).strip() == "stage1.unit2 off: no room [x]"
         await screen.pilot.press("space")
         assert "no room" not in screen.text(JobLine)
 

@@ -280,7 +280,7 @@ def test_parameters_are_told_by_what_they_have_to_do_with_the_score(state: Sessi
     assert "−1.00" in lines[2]
     assert "best no" in lines[3]
     narrow = search_parameters.lines(told, 44, 9)[4]
-    assert narrow.startswith("loss         best cross-entropy")
+    assert narrow.startswith("loss          best cross-entropy")
     assert "0." not in narrow  # no figure is cut
     assert search_parameters.lines(told, 80, 4)[-1] == "and 2 more: a larger terminal shows them"
     assert search_parameters.parameters(study(*found[:4]), state) == ()

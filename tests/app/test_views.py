@@ -275,7 +275,10 @@ def test_a_job_in_the_queue_waits_in_a_recording(
             lambda opened: msgspec.structs.replace(opened, data_source="/data/trashnet"),
             "opening the data …",
         ),
-        (lambda opened: msgspec.structs.replace(opened, data_error="no images"), "data not open"),
+        (
+            lambda opened: msgspec.structs.replace(opened, data_error="no images"),
+            "data not open: e tries again",
+        ),
     ],
     ids=["no data", "opening", "failed"],
 )

@@ -164,7 +164,7 @@ async def _rejected(stage: Stage) -> None:
     await stage.engine(
         EditRejected(
             variant=variant.number, parent=variant.parent, edit=variant.edit,
-            reason="off:stage1.unit3 was not made: the check failed, outputs differ by 0.31",
+            reason="not made, for its check failed: outputs differ by 0.31 from those before",
         )
     )  # fmt: skip
 

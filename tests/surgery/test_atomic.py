@@ -68,7 +68,7 @@ def test_a_result_that_is_wrong_is_refused(monkeypatch, network, state):
 
     monkeypatch.setattr(reshape._Carrier, "_conv", wrong)
     edit = edits.parse("mid:stage2=24")
-    with pytest.raises(EditError, match="was not made: the check failed"):
+    with pytest.raises(EditError, match="not made, for its check failed"):
         carrying.checked_error(carrying.carry(network, state, edit), edit)
     assert same(state, kept)
 

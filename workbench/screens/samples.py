@@ -112,4 +112,5 @@ def sizes_for(width: int) -> tuple[int, int]:
     """How many copies stand beside a photo in so many columns, and the edge of each in cells."""
     images = min((width + 1) // (SMALLEST + 1), COPIES + 1)
     images = max(images, (width + 1) // (LARGEST + 1), 2)
-    return images - 1, min(max((width + 1) // images - 1, 1), LARGEST)
+    edge = min(max((width + 1) // images - 1, 2), LARGEST)
+    return images - 1, edge - edge % 2  # two pixels a cell: the last line has both

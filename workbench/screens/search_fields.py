@@ -13,7 +13,7 @@ from sessions.steering import Steering
 from workbench.screens.search_requests import Begin, Scan, Study
 
 YES_NO = ("yes", "no")
-ALL_CUTS, UNITS_ONLY = "units, widths, groups", "units only"
+ALL_CUTS, UNITS_ONLY = "all that can be made", "units only"
 STARTS = {"the current variant": "variant", "new ShuffleNets": "shufflenet",
           "new networks of cells": "cells"}  # fmt: skip
 SCORE, FRONT = "lowest score", "front of MACs and F1"

@@ -119,7 +119,7 @@ def lines(found: Sequence[Parameter], width: int, height: int) -> list[str]:
     best_wide = min(max(map(cell_len, bests)), max(width - wide - LEAST_FIGURES, 8))
     for parameter, best in zip(shown, bests, strict=True):
         name = numbers.fitted(parameter.name.replace("_", " "), wide)
-        head = f"{name} {numbers.fitted(best, best_wide)} "
+        head = f"{name}  {numbers.fitted(best, best_wide)}  "
         told.append(head + _figures(parameter, max(width - cell_len(head), 1)))
     if len(shown) < len(found):
         told.append(f"and {len(found) - len(shown)} more: a larger terminal shows them")
@@ -132,6 +132,8 @@ def _figures(parameter: Parameter, width: int) -> str:
         bar = numbers.bar(abs(parameter.rho), BAR)
         return numbers.shortened(f"{numbers.signed(parameter.rho, '.2f')} {bar}".rstrip(), width)
     medians = [f"{word} {numbers.plain(score, '.3f')}" for word, score in parameter.medians]
-    words = "medians " + ", ".join(medians)
-    short = whole_items(words, width)
-    return short if short == words or short.endswith(", …") else "…"
+    for words in ("medians " + ", ".join(medians), ", ".join(medians)):
+        short = whole_items(words, width)
+        if short == words or short.endswith(", …"):
+            return short
+    return "…"

@@ -23,7 +23,7 @@ CANDIDATES = (
     Column("saves MACs", 10, is_right=True),
     Column("F1 [95%]", 16),
     Column("lost", 7, is_right=True),
-    Column("may lose", 8, is_right=True, least=80),
+    Column("worth F1", 8, is_right=True, least=80),
     Column("± score", 7, is_right=True),
     Column("lost per M MACs", 15, is_right=True, least=100),
     Column("importance kept", 15, is_right=True, least=110),

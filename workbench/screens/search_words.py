@@ -173,7 +173,7 @@ def target(steering: Steering) -> str:
     if steering.score is not None:
         goal = f"a score of {numbers.plain(steering.score, 'g')} or lower"
     is_units = steering.is_units_only or steering.by == "std"
-    what = "units only" if is_units else "units, widths and groups"
+    what = "units only" if is_units else "units, widths, groups and bottlenecks"
     return f"to {goal} by {BY[steering.by]}; {what}"
 
 

@@ -212,6 +212,9 @@ def comparison(state: SessionState, a: int, b: int) -> Table:
         known = [v for v in values if v is not None]
         moved = numbers.signed(known[1] - known[0], ".4f") if len(known) == 2 else "—"
         table.add_row(name, *shown, moved)
-    for row in history.differences(first.network, second.network):
+    differences = history.differences(first.network, second.network)
+    for row in differences:
         table.add_row(row.path, Text(row.before), Text(row.after), numbers.signed(row.macs, ",d"))
+    if not differences:
+        table.add_row("structure", "the same in both", "", "")
     return table
