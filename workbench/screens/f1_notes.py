@@ -34,11 +34,9 @@ def _why_unknown(state: SessionState, variant: Variant) -> str:
     if state.data is None:
         if state.data_source:
             return "opening the data …"
-        return (
-            "no data: open with --data FOLDER"
-            if not state.data_error
-            else "data not open: e tries again"
-        )
+        if state.data_error:
+            return "data not open: e tries again"
+        return "no data: open with --data FOLDER"
     if variant.network.classes != len(state.data.classes):
         return f"the data has {len(state.data.classes)} classes"
     is_measured = any(job.variant == variant.number for job in state.jobs.values() if job.is_active)
