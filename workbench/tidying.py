@@ -62,4 +62,4 @@ def settle_memory() -> None:
     """
     gc.collect()
     gc.freeze()
-    gc.set_threshold(2_000, 5, 100)
+    gc.set_threshold(2_000, 5, 25)

@@ -581,6 +581,7 @@ async def test_what_closed_screens_leave_is_freed_when_nobody_types(
     clock = [100.0]
     freed: list[float] = []
     monkeypatch.setattr(tidying, "monotonic", lambda: clock[0])
+    monkeypatch.setattr(tidying, "LOOK_S", 3600.0)  # it looks when the test says so
     async with opened() as screen:
         app = screen.pilot.app
         await screen.pilot.press("question_mark", "escape")
