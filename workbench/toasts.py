@@ -2,7 +2,7 @@
 
 from textual.notifications import SeverityLevel
 
-from sessions import history
+from sessions import edits, history
 from sessions.events import (
     AnyEvent,
     CommandFailed,
@@ -83,8 +83,10 @@ def describe(event: AnyEvent | Unknown, state: SessionState) -> tuple[str, Sever
 
 
 def refused(event: EditRejected) -> str:
-    """What was not made, and why."""
-    return f"{names.edit_words(event.edit)}: {event.reason}"
+    """What was not made, and why; some reasons begin with the edit as the command line has it."""
+    name = names.edit_words(event.edit)
+    rest = event.reason.removeprefix(edits.text(event.edit))
+    return f"{name}: {rest}" if rest == event.reason else f"{name}{rest}"
 
 
 def searched(

@@ -1,11 +1,10 @@
 """What every dialog is: a box over the screens below, which stand still behind it."""
 
-from typing import ClassVar, Generic, TypeVar
+from typing import Generic, TypeVar
 
 from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
 from rich.segment import Segment
 from rich.style import Style
-from textual.binding import BindingType
 from textual.geometry import Region, Size
 from textual.renderables.background_screen import BackgroundScreen
 from textual.screen import ModalScreen
@@ -46,7 +45,6 @@ class Dialog(ModalScreen[Answer], Generic[Answer]):
         & .buttons Button { margin-right: 2; }
     }
     """
-    BINDINGS: ClassVar[list[BindingType]] = []
 
     _still: tuple[object, "Still"] | None = None
     """What lies below, and for which screen, size and tint."""

@@ -167,7 +167,8 @@ def checked_error(carried: Carried, edit: Edit) -> float | None:
     fine = masked_error(carried, torch.float64)
     if fine is None or not fine <= FINE_TOLERANCE:
         raise EditError(
-            f"not made, for its check failed: outputs differ by {fine:.2g} from those before"
+            f"{edits.text(edit)} not made, for its check failed: outputs differ by {fine:.2g} from "
+            "those before"
         )
     return error
 
